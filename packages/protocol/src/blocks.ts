@@ -1,0 +1,326 @@
+/**
+ * From a gossiped proposal to a verified block: the status machine of spec 10.7.
+ *
+ *   PROPOSED --1-3--> (parent's certificate) --4-9--> CHECKED --Q digests--> VERIFIED (in the chain)
+ *                                                       '--T_verify--> round 1 --T_verify--> TIMED_OUT
+ */
+import type { Entry } from '@pouw/chain'
+import {
+  type Block,
+  blockId,
+  type CertifiedBlock,
+  decodeBlock,
+  decodeCertifiedBlocks,
+  decodeDigest,
+  decodeIterationResult,
+  type Digest,
+  encodeBlock,
+  encodeCertifiedBlocks,
+  encodeDigest,
+  type Hex,
+  printHash,
+  type Verdict,
+} from '@pouw/primitives'
+import type { Context } from './context.ts'
+import { decodeHashes, encodeHashes } from './framing.ts'
+import type { GossipVerdict } from './ports.ts'
+import { checkCertificate, checkDigest, digestKey, quorumOf } from './verification/sortition.ts'
+import { checkWork, type Evidence } from './verification/evidence.ts'
+
+const CANDIDATES_MAX = 64
+const EARLY_DIGESTS_MAX = 512
+/** Candidates this far below the tip are forgotten. */
+const KEEP_BELOW_TIP = 6
+const SYNC_BLOCKS = 64
+const LOCATOR_MAX = 64
+
+export interface Candidate {
+  readonly id: Hex
+  readonly block: Block
+  readonly evidence: Evidence
+  readonly height: number
+  /** Owner key of the miner's ticket. */
+  readonly miner: Hex
+  readonly receivedMs: number
+  readonly digests: Map<string, Digest>
+  round: number
+  status: 'CHECKED' | 'REJECTED' | 'TIMED_OUT'
+}
+
+export interface Blocks {
+  proposal(bytes: Uint8Array, from: string): GossipVerdict
+  digest(bytes: Uint8Array, from: string): GossipVerdict
+  /** Our own proposal or digest: handled as if it came from the network, then gossiped. */
+  propose(block: Block): void
+  attest(digest: Digest): void
+  candidate(id: Hex): Candidate | undefined
+  candidates(): Iterable<Candidate>
+  /** The certificate that made a block VERIFIED here; empty for genesis. */
+  certificateOf(id: Hex): readonly Digest[]
+  sync(peer: string): void
+  serve(payload: Uint8Array): Uint8Array | undefined
+  load(blocks: readonly CertifiedBlock[]): void
+}
+
+export interface BlocksHooks {
+  /** The best chain changed. */
+  onTip(connected: readonly Entry[], disconnected: readonly Entry[]): void
+  /** A proposal passed checks 1-9 (or its second round opened): drawn verifiers go to work. */
+  onChecked(candidate: Candidate): void
+}
+
+/** The ticket that mined a block; undefined if its message is malformed. */
+export function minerTicket(block: Block): Hex | undefined {
+  return block.work.kind === 'filler' ? block.work.ticketId : decodeIterationResult(block.work.result)?.ticketId
+}
+
+export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
+  const { chain, params, networkId } = context
+  const candidates = new Map<Hex, Candidate>()
+  const refused = new Set<Hex>()
+  const early = new Map<Hex, { bytes: Uint8Array; from: string }[]>()
+  let earlyCount = 0
+  const syncing = new Set<string>()
+
+  const blocks: Blocks = {
+    proposal(bytes, from) {
+      const block = decodeBlock(bytes)
+      if (!block) return blame(from, { ok: false, code: 'block-malformed', check: 1, action: 'reject' })
+      const id = blockId(block)
+      if (candidates.has(id) || chain.entry(id)) return 'ignore'
+      if (refused.has(id)) return 'reject'
+      const verdict = consider(block, id, from)
+      if (verdict.ok) return 'accept'
+      context.emit('block-refused', { hash: printHash(id), code: verdict.code, check: verdict.check, from })
+      context.count(`block-refused:${verdict.check ?? 0}:${verdict.code}`)
+      if (verdict.action === 'drop') return 'ignore'
+      remember(refused, id)
+      return blame(from, verdict)
+    },
+    digest(bytes, from) {
+      const digest = decodeDigest(bytes)
+      if (!digest || digest.networkId !== networkId) return blame(from, { ok: false, code: 'digest-malformed', action: 'reject' })
+      const candidate = candidates.get(digest.blockId)
+      if (!candidate) {
+        if (!chain.entry(digest.blockId) && !refused.has(digest.blockId) && earlyCount < EARLY_DIGESTS_MAX) {
+          const list = early.get(digest.blockId) ?? []
+          if (list.length < 2 * params.verifierDraw) {
+            list.push({ bytes, from })
+            early.set(digest.blockId, list)
+            earlyCount++
+          }
+        }
+        return 'ignore'
+      }
+      return record(candidate, digest, from)
+    },
+    propose(block) {
+      const bytes = encodeBlock(block)
+      const id = blockId(block)
+      if (candidates.has(id) || chain.entry(id)) return
+      const verdict = consider(block, id, context.peer)
+      if (verdict.ok) context.gossip('block', bytes)
+      else context.emit('own-block-refused', { hash: printHash(id), code: verdict.code, check: verdict.check, detail: verdict.detail })
+    },
+    attest(digest) {
+      const candidate = candidates.get(digest.blockId)
+      if (candidate && record(candidate, digest, context.peer) === 'accept') context.gossip('digest', encodeDigest(digest))
+    },
+    candidate: (id) => candidates.get(id),
+    candidates: () => candidates.values(),
+    certificateOf: (id) => chain.block(id)?.certificate ?? [],
+    sync(peer) {
+      if (syncing.has(peer)) return
+      syncing.add(peer)
+      context.request(peer, 'blocks', encodeHashes(chain.locator().slice(0, LOCATOR_MAX)), (bytes) => {
+        syncing.delete(peer)
+        const received = bytes && decodeCertifiedBlocks(bytes)
+        if (bytes && !received) return void blame(peer, { ok: false, code: 'blocks-malformed', action: 'reject' })
+        if (!received || received.length === 0) return
+        for (const certified of received) {
+          if (chain.entry(blockId(certified.block))) continue
+          const verdict = acceptCertified(certified)
+          if (verdict.ok) continue
+          if (verdict.action !== 'drop') blame(peer, verdict)
+          context.emit('sync-refused', { hash: printHash(blockId(certified.block)), code: verdict.code, check: verdict.check })
+          return
+        }
+        if (received.length >= SYNC_BLOCKS) blocks.sync(peer)
+      })
+    },
+    serve(payload) {
+      const locator = decodeHashes(payload)
+      if (!locator || locator.length > LOCATOR_MAX) return undefined
+      return encodeCertifiedBlocks(chain.blocksAfter(locator, SYNC_BLOCKS))
+    },
+    load(stored) {
+      for (const certified of stored) {
+        const { verdict } = chain.connect(certified, { trusted: true })
+        if (!verdict.ok) {
+          context.emit('store-truncated', { hash: printHash(blockId(certified.block)), code: verdict.code })
+          return
+        }
+      }
+    },
+  }
+  return blocks
+
+  /** Checks 1 to 9 of a fresh proposal. */
+  function consider(block: Block, id: Hex, from: string): Verdict {
+    const parent = block.header.hashPrevBlock
+    if (!chain.entry(parent)) {
+      const waiting = candidates.get(parent)
+      const verdict = waiting ? adopt(waiting, block.parentCertificate) : undefined
+      if (!verdict?.ok) {
+        if (from !== context.peer) blocks.sync(from)
+        return verdict ?? { ok: false, code: 'parent-unknown', check: 1, action: 'drop' }
+      }
+    }
+    const header = chain.checkHeader(block, context.nowMs)
+    if (!header.ok) return header
+    const view = chain.view(parent)
+    const certificate = checkParentCertificate(block)
+    if (!certificate.ok) return certificate
+    const body = chain.checkBody(block)
+    if (!body.ok) return body
+    const work = checkWork(block, view, params, networkId)
+    if (!work.ok) return work
+    const ticket = view.ticket(minerTicket(block)!)!
+    const candidate: Candidate = {
+      id,
+      block,
+      evidence: work.evidence,
+      height: view.height + 1,
+      miner: ticket.owner,
+      receivedMs: context.nowMs,
+      digests: new Map(),
+      round: 0,
+      status: 'CHECKED',
+    }
+    candidates.set(id, candidate)
+    if (candidates.size > CANDIDATES_MAX) candidates.delete(candidates.keys().next().value!)
+    context.emit('block-checked', { hash: printHash(id), height: candidate.height, kind: block.work.kind })
+    watch(candidate)
+    hooks.onChecked(candidate)
+    const waiting = early.get(id)
+    if (waiting) {
+      early.delete(id)
+      earlyCount -= waiting.length
+      for (const { bytes, from: sender } of waiting) blocks.digest(bytes, sender)
+    }
+    return { ok: true }
+  }
+
+  function checkParentCertificate(block: Block): Verdict {
+    const parent = chain.entry(block.header.hashPrevBlock)!
+    if (parent.height === 0) return block.parentCertificate.length === 0 ? { ok: true } : { ok: false, code: 'genesis-certificate', check: 3, action: 'reject' }
+    const certified = chain.block(parent.id)!
+    const held = new Set(certified.certificate.map(digestKey))
+    const verdict = checkCertificate(
+      block.parentCertificate,
+      parent.id,
+      chain.view(parent.parent).ticket(minerTicket(certified.block)!)!.owner,
+      chain.view(parent.parent),
+      params,
+      networkId,
+      (digest) => held.has(digestKey(digest)) || candidates.get(parent.id)?.digests.has(digestKey(digest)) === true,
+    )
+    return verdict.ok ? verdict : { ...verdict, check: 3 }
+  }
+
+  /** A child shows its parent's certificate: the parent is VERIFIED by it whatever we saw ourselves (A18). */
+  function adopt(candidate: Candidate, certificate: readonly Digest[]): Verdict {
+    const view = chain.view(candidate.block.header.hashPrevBlock)
+    const verdict = checkCertificate(certificate, candidate.id, candidate.miner, view, params, networkId, (digest) => candidate.digests.has(digestKey(digest)))
+    if (!verdict.ok) return verdict
+    return connect(candidate.block, certificate)
+  }
+
+  /** A block from a peer's chain, with its certificate: all cheap checks but the local clock's. */
+  function acceptCertified({ block, certificate }: CertifiedBlock): Verdict {
+    const parent = chain.entry(block.header.hashPrevBlock)
+    if (!parent) return { ok: false, code: 'parent-unknown', check: 1, action: 'drop' }
+    const header = chain.checkHeader(block, context.nowMs)
+    if (!header.ok) return header
+    const view = chain.view(parent.id)
+    const parentCertificate = checkParentCertificate(block)
+    if (!parentCertificate.ok) return parentCertificate
+    const body = chain.checkBody(block)
+    if (!body.ok) return body
+    const work = checkWork(block, view, params, networkId)
+    if (!work.ok) return work
+    const id = blockId(block)
+    const verdict = checkCertificate(certificate, id, view.ticket(minerTicket(block)!)!.owner, view, params, networkId)
+    return verdict.ok ? connect(block, certificate) : verdict
+  }
+
+  function record(candidate: Candidate, digest: Digest, from: string): GossipVerdict {
+    const key = digestKey(digest)
+    if (candidate.digests.has(key)) return 'ignore'
+    const view = chain.view(candidate.block.header.hashPrevBlock)
+    const verdict = checkDigest(digest, view, params, networkId, candidate.miner)
+    if (!verdict.ok) return blame(from, verdict)
+    candidate.digests.set(key, digest)
+    const good = quorumOf(candidate.digests.values(), view, params.verifierQuorum, 1)
+    if (good && !chain.entry(candidate.id)) {
+      connect(candidate.block, good)
+      return 'accept'
+    }
+    const bad = quorumOf(candidate.digests.values(), view, params.verifierQuorum, 0)
+    if (bad && candidate.status === 'CHECKED') {
+      candidate.status = 'REJECTED'
+      context.emit('block-rejected', { hash: printHash(candidate.id), check: bad[0]!.failingCheck })
+      context.count(`block-rejected:${bad[0]!.failingCheck}`)
+    }
+    return 'accept'
+  }
+
+  function connect(block: Block, certificate: readonly Digest[]): Verdict {
+    const id = blockId(block)
+    const { verdict, connected, disconnected } = chain.connect({ block, certificate })
+    if (!verdict.ok) {
+      context.emit('connect-refused', { hash: printHash(id), code: verdict.code })
+      return verdict
+    }
+    for (const entry of connected) {
+      const certified = chain.block(entry.id)
+      if (certified) context.effect({ kind: 'save-block', id: entry.id, height: entry.height, block: certified })
+    }
+    context.emit('block-verified', { hash: printHash(id), height: chain.entry(id)!.height, kind: block.work.kind, verifiers: certificate.map((digest) => digest.ticketId) })
+    for (const [other, candidate] of candidates) if (candidate.height < chain.tip().height - KEEP_BELOW_TIP) candidates.delete(other)
+    if (connected.length > 0) {
+      context.mempool.onTip(connected, disconnected)
+      hooks.onTip(connected, disconnected)
+    }
+    return { ok: true }
+  }
+
+  /** Time limits of 10.7; they bind only us, a valid certificate wins over them at any time. */
+  function watch(candidate: Candidate): void {
+    context.at(`verify:${candidate.id}:${candidate.round}`, context.nowMs + params.verifyMs, () => {
+      if (chain.entry(candidate.id) || candidate.status !== 'CHECKED' || candidates.get(candidate.id) !== candidate) return
+      if (candidate.round === 0) {
+        candidate.round = 1
+        context.count('verify-redraw')
+        hooks.onChecked(candidate)
+        watch(candidate)
+      } else {
+        candidate.status = 'TIMED_OUT'
+        context.count('block-timed-out')
+      }
+    })
+  }
+
+  function blame(from: string, verdict: Verdict & { ok: false }): GossipVerdict {
+    if (verdict.action === 'drop') return 'ignore'
+    if (from !== context.peer) context.effect({ kind: 'penalise', peer: from, points: 20, reason: verdict.code })
+    return 'reject'
+  }
+}
+
+const REMEMBERED_MAX = 1024
+
+function remember(set: Set<Hex>, id: Hex): void {
+  set.add(id)
+  if (set.size > REMEMBERED_MAX) set.delete(set.values().next().value!)
+}

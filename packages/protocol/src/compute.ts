@@ -1,0 +1,261 @@
+/**
+ * The heavy arithmetic of the protocol as one object that runs jobs in order: training, filler, replay, evaluation.
+ *
+ * It is pure (equal jobs in equal order give equal results) and knows no thread: the node puts it into a worker, the simulator calls it.
+ */
+import { bytesToHex, hkdfSha256, sha256, shuffle, utf8 } from '@pouw/crypto'
+import { coreHash, type Hex, type NetworkParams, segmentSamples, type TaskDocument } from '@pouw/primitives'
+import {
+  createFillerEngine,
+  createTrainer,
+  cutBatches,
+  decodeSegmentData,
+  encodeSegmentData,
+  evaluate,
+  type FillerEngine,
+  fillerMessageHash,
+  initialWeights,
+  modelBytes,
+  openModel,
+  openResidual,
+  openSegment,
+  replay,
+  residualBytes,
+  segmentBytes,
+  type SegmentData,
+  type Trainer,
+} from '@pouw/training'
+import { mineHeader, nonceZero } from './mining/nonce.ts'
+import type { IterateResult, Job, JobResult } from './ports.ts'
+
+export interface ComputerOptions {
+  readonly filler: NetworkParams['filler']
+  /** Microsecond clock for the figures that people read; results do not depend on it. */
+  readonly nowUs?: () => number
+}
+
+export interface Computer {
+  /** Runs one job. Refusals (bad bytes, non-finite numbers) come back as `refused`; it throws only for bugs. */
+  run(job: Job): JobResult
+}
+
+export function createComputer(options: ComputerOptions): Computer {
+  const runs = new Map<string, { readonly trainer: Trainer; readonly startWeights: Float32Array; readonly startResidual: Float32Array }>()
+  const nowUs = options.nowUs ?? (() => 0)
+  let filler: FillerEngine | undefined
+  const fillerEngine = () => (filler ??= createFillerEngine(options.filler))
+
+  return {
+    run(job) {
+      switch (job.kind) {
+        case 'open-run':
+          return openRun(job)
+        case 'iterate':
+          return iterate(job)
+        case 'final-model': {
+          const run = runs.get(job.run)
+          if (!run) return refused('no-such-run')
+          return { kind: 'final-model', ...run.trainer.finalModel(job.maps) }
+        }
+        case 'close-run':
+          runs.delete(job.run)
+          return { kind: 'close-run' }
+        case 'mine-filler':
+          return mineFiller(job)
+        case 'replay-filler': {
+          if (job.iteration < 1 || job.iteration > options.filler.iterations) return refused('iteration-out-of-range')
+          const run = fillerEngine().start(job.seed, job.ticketId)
+          for (let j = 1; ; j++) {
+            const step = run.iterate()
+            if (!step.ok) return refused(step.code)
+            if (j < job.iteration) continue
+            return {
+              kind: 'replay',
+              map: step.map,
+              loss: 0,
+              accuracy: 0,
+              overdrive: 0,
+              endModelHash: step.endModelHash,
+              endResidualHash: step.endResidualHash,
+              gradientHash: run.gradientHash(job.verifier),
+            }
+          }
+        }
+        case 'replay': {
+          const result = replay(job.document, {
+            taskId: job.taskId,
+            ticketId: job.ticketId,
+            sequence: job.sequence,
+            startModel: job.model,
+            startResidual: job.residual,
+            maps: job.maps,
+            batch: job.batch,
+            rate: job.rate,
+          })
+          if (!result.ok) return refused(result.code)
+          const { map, loss, accuracy, overdrive, endModelHash, endResidualHash } = result
+          return { kind: 'replay', map, loss, accuracy, overdrive, endModelHash, endResidualHash, gradientHash: result.gradientHash(job.verifier) }
+        }
+        case 'evaluate':
+          return evaluateModel(job)
+        case 'cut-batches': {
+          const segments = openSegments(job.document, job.segments)
+          if (!segments) return refused('bad-segment')
+          const batches = cutBatches(job.taskId, segments, job.document)
+          return { kind: 'cut-batches', hashes: batches.map((batch) => batch.hash), batches: batches.map((batch) => batch.bytes) }
+        }
+        case 'commit-data':
+          return commitData(job)
+      }
+    },
+  }
+
+  function openRun(job: Job & { kind: 'open-run' }): JobResult {
+    const trainer = createTrainer(job.document, job.taskId, job.ticketId)
+    let sequence = 0
+    if (job.resume) {
+      const params = trainer.weights.length
+      const model = openModel(job.resume.model, params)
+      const residual = openResidual(job.resume.residual, params)
+      if (!model || !residual) return refused('bad-checkpoint')
+      sequence = job.resume.sequence
+      trainer.restore(sequence, model.weights, residual.residual)
+    }
+    runs.set(job.run, { trainer, startWeights: new Float32Array(trainer.weights.length), startResidual: new Float32Array(trainer.weights.length) })
+    return {
+      kind: 'open-run',
+      sequence,
+      modelHash: bytesToHex(sha256(modelBytes(job.taskId, job.ticketId, sequence, job.resume ? trainer.weights : initialWeights(job.document)))),
+      residualHash: bytesToHex(sha256(residualBytes(job.taskId, job.ticketId, sequence, trainer.residual))),
+    }
+  }
+
+  function iterate(job: Job & { kind: 'iterate' }): JobResult {
+    const run = runs.get(job.run)
+    if (!run) return refused('no-such-run')
+    const { trainer } = run
+    if (trainer.sequence !== job.sequence - 1) return refused('sequence-gap')
+    if (job.mining) {
+      run.startWeights.set(trainer.weights)
+      run.startResidual.set(trainer.residual)
+    }
+    const startedUs = nowUs()
+    const result = trainer.iterate({ maps: job.maps, batch: job.batch, rate: job.rate })
+    if (!result.ok) return refused(result.code)
+    const trainedUs = nowUs()
+    const { map, loss, accuracy, overdrive, endModelHash, endResidualHash } = result
+    const win = job.mining && map.length > 0 ? tryNonces(job, job.mining, result) : undefined
+    const done: IterateResult = {
+      kind: 'iterate',
+      sequence: job.sequence,
+      map,
+      loss,
+      accuracy,
+      overdrive,
+      endModelHash,
+      endResidualHash,
+      trainUs: trainedUs - startedUs,
+      overheadUs: nowUs() - trainedUs,
+    }
+    const ids = [job.draft.taskId, job.draft.ticketId] as const
+    return {
+      ...done,
+      ...(win && {
+        win: {
+          nonce: win,
+          startModel: modelBytes(...ids, job.sequence - 1, run.startWeights),
+          startResidual: residualBytes(...ids, job.sequence - 1, run.startResidual),
+        },
+      }),
+      ...(job.checkpoint && {
+        checkpoint: { model: modelBytes(...ids, job.sequence, trainer.weights), residual: residualBytes(...ids, job.sequence, trainer.residual) },
+      }),
+    }
+  }
+
+  function tryNonces(
+    job: Job & { kind: 'iterate' },
+    mining: NonNullable<(Job & { kind: 'iterate' })['mining']>,
+    result: { map: Uint8Array; loss: number; accuracy: number; endModelHash: Hex; endResidualHash: Hex },
+  ): Hex | undefined {
+    const messageHash = coreHash({
+      ...job.draft,
+      map: result.map,
+      loss: result.loss,
+      accuracy: result.accuracy,
+      endModelHash: result.endModelHash,
+      endResidualHash: result.endResidualHash,
+      overdrive: 0,
+      startedMs: 0,
+      finishedMs: 0,
+      signature: NO_SIGNATURE,
+    })
+    return mineHeader(mining.zeroNonceHeader, nonceZero(result.endModelHash, result.map), messageHash, mining.historyRoot, mining.target, mining.budget)
+  }
+
+  function mineFiller(job: Job & { kind: 'mine-filler' }): JobResult {
+    const run = fillerEngine().start(job.seed, job.ticketId)
+    const { mining } = job
+    let tries = 0
+    for (let j = 1; j <= options.filler.iterations; j++) {
+      const step = run.iterate()
+      if (!step.ok) break
+      if (step.map.length === 0) continue
+      const messageHash = fillerMessageHash(job.ticketId, j, step.endModelHash, step.endResidualHash, step.map)
+      tries += mining.budget
+      const nonce = mineHeader(mining.zeroNonceHeader, nonceZero(step.endModelHash, step.map), messageHash, mining.historyRoot, mining.target, mining.budget)
+      if (!nonce) continue
+      const { endModelHash, endResidualHash, map } = step
+      return { kind: 'mine-filler', tries, win: { iteration: j, nonce, endModelHash, endResidualHash, map, messageHash } }
+    }
+    return { kind: 'mine-filler', tries }
+  }
+}
+
+const NO_SIGNATURE = new Uint8Array(64)
+
+function refused(code: string): JobResult {
+  return { kind: 'refused', code }
+}
+
+function openSegments(document: TaskDocument, blobs: readonly Uint8Array[]): SegmentData[] | undefined {
+  const segments: SegmentData[] = []
+  for (const blob of blobs) {
+    const opened = openSegment(blob)
+    const data = opened && decodeSegmentData(opened.data, document.ml.dataset.features)
+    if (!data || data.count !== segmentSamples(document)) return undefined
+    segments.push(data)
+  }
+  return segments
+}
+
+function evaluateModel(job: Job & { kind: 'evaluate' }): JobResult {
+  const opened = openModel(job.model, initialWeights(job.document).length)
+  const segments = openSegments(job.document, job.segments)
+  if (!opened || !segments) return refused(opened ? 'bad-segment' : 'bad-model')
+  return { kind: 'evaluate', ...evaluate(job.document, opened.weights, segments) }
+}
+
+/**
+ * The client's preparation (spec 5.3): shuffle the samples, cut equal segments, salt and commit each.
+ * Everything follows from `seed`, so a client that restarts publishes the same commitments.
+ */
+function commitData(job: Job & { kind: 'commit-data' }): JobResult {
+  const { dataset } = job.document.ml
+  if (job.labels.length !== dataset.samples || job.features.length !== dataset.samples * dataset.features) return refused('data-size')
+  const order = shuffle(dataset.samples, sha256(utf8('POUW-CLIENT-SHUFFLE'), job.seed))
+  const perSegment = segmentSamples(job.document)
+  const segments: Uint8Array[] = []
+  for (let s = 0; s < dataset.segments; s++) {
+    const features = new Uint8Array(perSegment * dataset.features)
+    const labels = new Uint8Array(perSegment)
+    for (let i = 0; i < perSegment; i++) {
+      const sample = order[s * perSegment + i]!
+      features.set(job.features.subarray(sample * dataset.features, (sample + 1) * dataset.features), i * dataset.features)
+      labels[i] = job.labels[sample]!
+    }
+    const salt = hkdfSha256(job.seed, new Uint8Array(0), utf8(`pouw/segment-salt/${s}`), 32)
+    segments.push(segmentBytes(s, salt, encodeSegmentData({ count: perSegment, features, labels })))
+  }
+  return { kind: 'commit-data', segments, commitments: segments.map((segment) => bytesToHex(sha256(segment))) }
+}

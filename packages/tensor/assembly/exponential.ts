@@ -1,0 +1,72 @@
+// exp and log from + - * / and bits only (README, "exp and log"); at most 1 unit in the last place from the true value.
+
+const LOG2E: f32 = reinterpret<f32>(0x3fb8aa3b)
+const LN2_HIGH: f32 = 0.693359375 // Ten bits, so a small integer times it is exact.
+const LN2_LOW: f32 = reinterpret<f32>(0xb95e8083)
+const MAGIC: f32 = 12582912 // 1.5 * 2^23: adding it rounds to an integer, ties to even, and leaves it in the low bits.
+const E2: f32 = 0.5
+const E3: f32 = reinterpret<f32>(0x3e2aaa6e)
+const E4: f32 = reinterpret<f32>(0x3d2aaa8d)
+const E5: f32 = reinterpret<f32>(0x3c0905b7)
+const E6: f32 = reinterpret<f32>(0x3ab68885)
+
+/** Four exponentials; NaN stays NaN, below -104 the result is +0, above 88.72 it is infinity. */
+// @ts-ignore: decorator
+@inline
+export function exp4(value: v128): v128 {
+  let x = v128.bitselect(f32x4.splat(-104), value, f32x4.lt(value, f32x4.splat(-104)))
+  x = v128.bitselect(f32x4.splat(89), x, f32x4.gt(x, f32x4.splat(89)))
+  const t = f32x4.add(f32x4.mul(x, f32x4.splat(LOG2E)), f32x4.splat(MAGIC))
+  const n = f32x4.sub(t, f32x4.splat(MAGIC))
+  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, f32x4.splat(LN2_HIGH))), f32x4.mul(n, f32x4.splat(LN2_LOW)))
+  let q = f32x4.add(f32x4.mul(f32x4.splat(E6), r), f32x4.splat(E5))
+  q = f32x4.add(f32x4.mul(q, r), f32x4.splat(E4))
+  q = f32x4.add(f32x4.mul(q, r), f32x4.splat(E3))
+  q = f32x4.add(f32x4.mul(q, r), f32x4.splat(E2))
+  const y = f32x4.add(f32x4.add(f32x4.mul(q, f32x4.mul(r, r)), r), f32x4.splat(1))
+  // Two factors, because 2^n alone leaves the exponent range where the result is subnormal or close to infinity.
+  const i = i32x4.sub(t, i32x4.splat(0x4b400000))
+  const half = i32x4.shr_s(i, 1)
+  const one = i32x4.splat(127)
+  const s0 = i32x4.shl(i32x4.add(half, one), 23)
+  const s1 = i32x4.shl(i32x4.add(i32x4.sub(i, half), one), 23)
+  return f32x4.mul(f32x4.mul(y, s0), s1)
+}
+
+const L0: f32 = reinterpret<f32>(0x3f2aaaab)
+const L1: f32 = reinterpret<f32>(0x3eccccf6)
+const L2: f32 = reinterpret<f32>(0x3e922e14)
+const L3: f32 = reinterpret<f32>(0x3e6eea6d)
+
+/** Natural logarithm of one value: -infinity at 0, NaN below. */
+export function log1(value: f32): f32 {
+  if (!(value > 0)) return value == 0 ? -f32.MAX_VALUE * 2 : value - value + <f32>NaN
+  if (value > f32.MAX_VALUE) return value
+  let bits = reinterpret<i32>(value)
+  let e: i32 = 0
+  if (bits < 0x00800000) {
+    bits = reinterpret<i32>(value * 16777216) // 2^24: exact, and normal.
+    e = -24
+  }
+  // 0x3f3504f3 is sqrt(1/2): the mantissa lands in [sqrt(1/2), sqrt(2)), so 1 itself has e = 0 and log 1 = +0.
+  bits -= 0x3f3504f3
+  e += bits >> 23
+  const m = reinterpret<f32>((bits & 0x007fffff) + 0x3f3504f3)
+  const f = m - 1
+  const s = f / (2 + f)
+  const z = s * s
+  const r = z * (L0 + z * (L1 + z * (L2 + z * L3)))
+  const h = <f32>0.5 * f * f
+  const n = <f32>e
+  return n * LN2_HIGH - (h - (s * (h + r) + n * LN2_LOW) - f)
+}
+
+/** y[i] = exp(x[i]); the arrays have a multiple of four floats. */
+export function expArray(x: usize, y: usize, n: u32): void {
+  for (let i: u32 = 0; i < n; i += 4) v128.store(y + (<usize>i << 2), exp4(v128.load(x + (<usize>i << 2))))
+}
+
+/** y[i] = log(x[i]). */
+export function logArray(x: usize, y: usize, n: u32): void {
+  for (let i: u32 = 0; i < n; i++) store<f32>(y + (<usize>i << 2), log1(load<f32>(x + (<usize>i << 2))))
+}

@@ -1,0 +1,215 @@
+// Matrix products with one order of additions (README, "Matrix product").
+//
+// C[m,n] = A[m,k] B[k,n]; operands are packed into panels of 4 rows (A) and 8 columns (B), so that the inner loop reads
+// both in order. The tile is 4x8 with k unrolled by 1: V8 has registers for eight accumulators and spills with more.
+// Blocks of m and n only choose which numbers lie in cache; the sum of one output never depends on them.
+
+const KC: u32 = 256 // Normative: one partial sum covers 256 consecutive k.
+const MC: u32 = 64 //  Free: A block, 64 KiB.
+const NC: u32 = 512 // Free: B block, 512 KiB.
+
+const B_BLOCK: usize = <usize>MC * KC * 4
+const TILE: usize = B_BLOCK + <usize>NC * KC * 4
+
+/** Bytes of scratch that a product needs. */
+export function gemmScratchBytes(): u32 {
+  return <u32>TILE + 128
+}
+
+/** y[m,n] = x[m,k] w[n,k]ᵀ: a dense layer forward. */
+export function gemmNT(m: u32, n: u32, k: u32, x: usize, w: usize, y: usize, scratch: usize): void {
+  gemm(m, n, k, x, <usize>k << 2, true, w, <usize>k << 2, true, y, scratch)
+}
+
+/** dx[m,k] = dy[m,n] w[n,k]: the gradient of a layer's input; sums over n. */
+export function gemmNN(m: u32, n: u32, k: u32, dy: usize, w: usize, dx: usize, scratch: usize): void {
+  gemm(m, k, n, dy, <usize>n << 2, true, w, <usize>k << 2, false, dx, scratch)
+}
+
+/** dw[n,k] = dy[m,n]ᵀ x[m,k]: the gradient of a layer's weight; sums over m. */
+export function gemmTN(m: u32, n: u32, k: u32, dy: usize, x: usize, dw: usize, scratch: usize): void {
+  gemm(n, k, m, dy, <usize>n << 2, false, x, <usize>k << 2, false, dw, scratch)
+}
+
+/**
+ * aByRow: A is stored [m,k] (else [k,m]); bByColumn: B is stored [n,k] (else [k,n]); lda and ldb are row lengths in bytes.
+ */
+function gemm(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow: bool, b: usize, ldb: usize, bByColumn: bool, c: usize, scratch: usize): void {
+  const ldc: usize = <usize>n << 2
+  const blockA = scratch
+  const blockB = scratch + B_BLOCK
+  const tile = scratch + TILE
+  for (let j0: u32 = 0; j0 < n; j0 += NC) {
+    const nc = min(NC, n - j0)
+    for (let k0: u32 = 0; k0 < k; k0 += KC) {
+      const kc = min(KC, k - k0)
+      packB(b, ldb, bByColumn, j0, nc, k0, kc, blockB)
+      for (let i0: u32 = 0; i0 < m; i0 += MC) {
+        const mc = min(MC, m - i0)
+        packA(a, lda, aByRow, i0, mc, k0, kc, blockA)
+        const origin = c + <usize>i0 * ldc + (<usize>j0 << 2)
+        for (let j: u32 = 0; j < nc; j += 8) {
+          const panelB = blockB + ((<usize>j * kc) << 2)
+          for (let i: u32 = 0; i < mc; i += 4) {
+            const panelA = blockA + ((<usize>i * kc) << 2)
+            const target = origin + <usize>i * ldc + (<usize>j << 2)
+            if (mc - i >= 4 && nc - j >= 8) {
+              multiplyTile(kc, panelA, panelB, target, ldc, k0 > 0)
+            } else {
+              multiplyTile(kc, panelA, panelB, tile, 32, false)
+              storePart(tile, target, ldc, min(4, mc - i), min(8, nc - j), k0 > 0)
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/** c[4,8] = (or +=) the sum over kc of a panel of A times a panel of B, ascending, from +0. */
+function multiplyTile(kc: u32, a: usize, b: usize, c: usize, ldc: usize, add: bool): void {
+  let c00 = f32x4.splat(0)
+  let c01 = f32x4.splat(0)
+  let c10 = f32x4.splat(0)
+  let c11 = f32x4.splat(0)
+  let c20 = f32x4.splat(0)
+  let c21 = f32x4.splat(0)
+  let c30 = f32x4.splat(0)
+  let c31 = f32x4.splat(0)
+  const end = a + (<usize>kc << 4)
+  while (a < end) {
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
+    const a0 = v128.load32_splat(a)
+    c00 = f32x4.add(c00, f32x4.mul(a0, b0))
+    c01 = f32x4.add(c01, f32x4.mul(a0, b1))
+    const a1 = v128.load32_splat(a, 4)
+    c10 = f32x4.add(c10, f32x4.mul(a1, b0))
+    c11 = f32x4.add(c11, f32x4.mul(a1, b1))
+    const a2 = v128.load32_splat(a, 8)
+    c20 = f32x4.add(c20, f32x4.mul(a2, b0))
+    c21 = f32x4.add(c21, f32x4.mul(a2, b1))
+    const a3 = v128.load32_splat(a, 12)
+    c30 = f32x4.add(c30, f32x4.mul(a3, b0))
+    c31 = f32x4.add(c31, f32x4.mul(a3, b1))
+    a += 16
+    b += 32
+  }
+  storeRow(c, c00, c01, add)
+  storeRow(c + ldc, c10, c11, add)
+  storeRow(c + 2 * ldc, c20, c21, add)
+  storeRow(c + 3 * ldc, c30, c31, add)
+}
+
+// @ts-ignore: decorator
+@inline
+function storeRow(c: usize, x: v128, y: v128, add: bool): void {
+  if (add) {
+    v128.store(c, f32x4.add(v128.load(c), x))
+    v128.store(c, f32x4.add(v128.load(c, 16), y), 16)
+  } else {
+    v128.store(c, x)
+    v128.store(c, y, 16)
+  }
+}
+
+/** Copies the part of a tile that lies inside the output. */
+function storePart(tile: usize, c: usize, ldc: usize, rows: u32, columns: u32, add: bool): void {
+  for (let i: u32 = 0; i < rows; i++) {
+    for (let j: u32 = 0; j < columns; j++) {
+      const from = tile + (<usize>i << 5) + (<usize>j << 2)
+      const to = c + <usize>i * ldc + (<usize>j << 2)
+      store<f32>(to, add ? load<f32>(to) + load<f32>(from) : load<f32>(from))
+    }
+  }
+}
+
+function packA(a: usize, lda: usize, byRow: bool, i0: u32, mc: u32, k0: u32, kc: u32, panel: usize): void {
+  for (let i: u32 = 0; i < mc; i += 4) {
+    const lanes = min(4, mc - i)
+    if (byRow) transposeRows(a + <usize>(i0 + i) * lda + (<usize>k0 << 2), lda, lanes, kc, panel, 16)
+    else copyColumns(a + <usize>k0 * lda + (<usize>(i0 + i) << 2), lda, lanes, kc, panel, 16)
+    panel += <usize>kc << 4
+  }
+}
+
+function packB(b: usize, ldb: usize, byColumn: bool, j0: u32, nc: u32, k0: u32, kc: u32, panel: usize): void {
+  for (let j: u32 = 0; j < nc; j += 8) {
+    const left = min(8, nc - j)
+    const low = min(4, left)
+    const high = left - low
+    if (byColumn) {
+      const from = b + <usize>(j0 + j) * ldb + (<usize>k0 << 2)
+      transposeRows(from, ldb, low, kc, panel, 32)
+      transposeRows(from + 4 * ldb, ldb, high, kc, panel + 16, 32)
+    } else {
+      const from = b + <usize>k0 * ldb + (<usize>(j0 + j) << 2)
+      if (left == 8) {
+        copyColumns8(from, ldb, kc, panel)
+      } else {
+        copyColumns(from, ldb, low, kc, panel, 32)
+        copyColumns(from + 16, ldb, high, kc, panel + 16, 32)
+      }
+    }
+    panel += <usize>kc << 5
+  }
+}
+
+/** to[p][lane] = from[lane][p] for `lanes` <= 4 rows; the other lanes become 0 and their products are never stored. */
+function transposeRows(from: usize, ld: usize, lanes: u32, kc: u32, to: usize, stride: usize): void {
+  let p: u32 = 0
+  if (lanes == 4) {
+    const r1 = from + ld
+    const r2 = r1 + ld
+    const r3 = r2 + ld
+    for (; p + 4 <= kc; p += 4) {
+      const at = <usize>p << 2
+      const v0 = v128.load(from + at)
+      const v1 = v128.load(r1 + at)
+      const v2 = v128.load(r2 + at)
+      const v3 = v128.load(r3 + at)
+      const t0 = v128.shuffle<f32>(v0, v1, 0, 4, 1, 5)
+      const t1 = v128.shuffle<f32>(v2, v3, 0, 4, 1, 5)
+      const t2 = v128.shuffle<f32>(v0, v1, 2, 6, 3, 7)
+      const t3 = v128.shuffle<f32>(v2, v3, 2, 6, 3, 7)
+      v128.store(to, v128.shuffle<i64>(t0, t1, 0, 2))
+      to += stride
+      v128.store(to, v128.shuffle<i64>(t0, t1, 1, 3))
+      to += stride
+      v128.store(to, v128.shuffle<i64>(t2, t3, 0, 2))
+      to += stride
+      v128.store(to, v128.shuffle<i64>(t2, t3, 1, 3))
+      to += stride
+    }
+  }
+  for (; p < kc; p++) {
+    for (let lane: u32 = 0; lane < 4; lane++) {
+      store<f32>(to + (<usize>lane << 2), lane < lanes ? load<f32>(from + <usize>lane * ld + (<usize>p << 2)) : 0)
+    }
+    to += stride
+  }
+}
+
+/** to[p][lane] = from[p][lane] for `lanes` <= 4 columns; the other lanes become 0. */
+function copyColumns(from: usize, ld: usize, lanes: u32, kc: u32, to: usize, stride: usize): void {
+  for (let p: u32 = 0; p < kc; p++) {
+    if (lanes == 4) {
+      v128.store(to, v128.load(from))
+    } else {
+      for (let lane: u32 = 0; lane < 4; lane++) {
+        store<f32>(to + (<usize>lane << 2), lane < lanes ? load<f32>(from + (<usize>lane << 2)) : 0)
+      }
+    }
+    from += ld
+    to += stride
+  }
+}
+
+function copyColumns8(from: usize, ld: usize, kc: u32, to: usize): void {
+  for (let p: u32 = 0; p < kc; p++) {
+    v128.store(to, v128.load(from))
+    v128.store(to, v128.load(from, 16), 16)
+    from += ld
+    to += 32
+  }
+}

@@ -1,0 +1,7 @@
+export { gemmNN, gemmNT, gemmScratchBytes, gemmTN } from './gemm'
+export { addBias, allFinite, axpy, relu, reluBackward, scaleBytes, scaleFloats } from './elementwise'
+export { columnSums, countCorrect, sumLanes } from './reductions'
+export { expArray, logArray } from './exponential'
+export { softmaxCrossEntropy } from './softmax'
+export { applyCounts, countMap, exchange, takeCounts } from './update-map'
+export { philoxUniform, philoxWords } from './philox'

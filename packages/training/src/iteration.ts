@@ -1,0 +1,96 @@
+import { bytesToHex, hexToBytes, sha256, utf8 } from '@pouw/crypto'
+import { decodeMap, encodeMap, type Hex } from '@pouw/primitives'
+import type { Net } from '@pouw/tensor'
+import { quantum } from './schedule.ts'
+import { floatBytes } from './state-bytes.ts'
+
+/** What steps 3-9 of spec 9.1 leave behind, besides the state. */
+export interface StepOutput {
+  /** The canonical map of the moves this iteration made (may be empty). */
+  readonly map: Uint8Array
+  /** Mean loss and share of right answers on the batch after the update, binary32. */
+  readonly loss: number
+  readonly accuracy: number
+  /** Coordinates whose gradient and sent move differ by more than tau (a figure for people). */
+  readonly overdrive: number
+}
+
+/** What one iteration of a miner gives: all that IT_RES says about it. */
+export interface IterationOutput extends StepOutput {
+  readonly ok: true
+  readonly endModelHash: Hex
+  readonly endResidualHash: Hex
+  /** SHA-256("POUW-GRAD" || gradient || ticket) of A18. Call it before the next iteration, which overwrites the gradient. */
+  gradientHash(ticketId: Hex): Hex
+}
+
+/** Why an iteration did not happen: bytes that are not what they should be, or numbers that left the finite (A6). */
+export interface IterationFailure {
+  readonly ok: false
+  readonly code: 'not-finite' | 'bad-map' | 'bad-batch' | 'bad-start'
+}
+
+/** Samples in the stored type: features `[batch, features]`, labels `[batch]`. */
+export interface Samples {
+  readonly features: Uint8Array
+  readonly labels: Uint8Array
+}
+
+/** The constants of a run that an iteration needs. */
+export interface StepRules {
+  readonly batch: number
+  readonly tau: number
+  readonly peerScale: number
+  /** Multiplies each stored feature once, binary32. */
+  readonly scale: number
+}
+
+/**
+ * One iteration, spec 9.1 steps 1-9, on the weights and the residual of `net`: peers first, then the gradient at the moved weights.
+ * Answers `undefined` if weights, residual, gradient or loss are not all finite; the state is then worthless.
+ * @param maps decoded peer maps; their sum does not depend on their order
+ */
+export function step(net: Net, rules: StepRules, maps: readonly Uint32Array[], samples: Samples, rate: number): StepOutput | undefined {
+  const q = quantum(rate, rules.batch, rules.tau)
+  net.loadBatch(samples.features, samples.labels, rules.scale)
+  applyPeers(net, maps, q, rules.peerScale)
+  net.backward()
+  const { words, overdrive } = net.exchange(rules.tau, q)
+  const { loss, accuracy } = net.forward()
+  if (!net.isFinite()) return undefined
+  return { map: encodeMap(words), loss, accuracy, overdrive }
+}
+
+/** Step 2 (A10, A25): every coordinate moves by fl(fl(q * peerScale) * sum), rounded once more on subtraction. */
+export function applyPeers(net: Net, maps: readonly Uint32Array[], q: number, peerScale: number): void {
+  if (maps.length > 0) net.applyPeers([...maps], Math.fround(q * Math.fround(peerScale)))
+}
+
+/**
+ * The words of an untrusted map: `undefined` unless it is canonical (spec 9.2) and every index is below `params`.
+ * A map that fails here would stop every miner that applies it, so whoever records messages asks first.
+ */
+export function openMap(bytes: Uint8Array, params: number): Uint32Array | undefined {
+  const words = decodeMap(bytes)
+  // Canonical maps ascend by index, so the last word has the largest.
+  if (!words || (words.length > 0 && (words[words.length - 1]! & 0x7fff_ffff) >= params)) return undefined
+  return words
+}
+
+/** `openMap` of each; `undefined` if one is refused. */
+export function openMaps(maps: readonly Uint8Array[], params: number): Uint32Array[] | undefined {
+  const opened: Uint32Array[] = []
+  for (const bytes of maps) {
+    const words = openMap(bytes, params)
+    if (!words) return undefined
+    opened.push(words)
+  }
+  return opened
+}
+
+const GRADIENT_TAG = utf8('POUW-GRAD')
+
+/** SHA-256("POUW-GRAD" || gradient of step 3, f32 little-endian || ticket), A18: bound to the ticket, so a verdict cannot be copied. */
+export function gradientHash(gradient: Float32Array, ticketId: Hex): Hex {
+  return bytesToHex(sha256(GRADIENT_TAG, floatBytes(gradient), hexToBytes(ticketId)))
+}

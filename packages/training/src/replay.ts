@@ -1,0 +1,37 @@
+import type { Hex, TaskDocument } from '@pouw/primitives'
+import type { Backend } from '@pouw/tensor'
+import type { IterationFailure, IterationOutput } from './iteration.ts'
+import { openModel, openResidual } from './state-bytes.ts'
+import { createTrainer } from './trainer.ts'
+
+/** Everything one iteration depends on; the bytes are the preimages of the hashes in IT_RES, and the caller has compared those. */
+export interface ReplayInput {
+  readonly taskId: Hex
+  readonly ticketId: Hex
+  /** The iteration to run, from 1; the start state has sequence - 1 (A13). */
+  readonly sequence: number
+  readonly startModel: Uint8Array
+  readonly startResidual: Uint8Array
+  readonly maps: readonly Uint8Array[]
+  readonly batch: Uint8Array
+  readonly rate: number
+}
+
+export type ReplayOutput = IterationOutput
+
+/**
+ * Runs one iteration of another miner again (checks 14 and 15 of spec 10.6) and answers what it should have published.
+ * `bad-start`: the start bytes are not a finite state of this task, ticket and sequence.
+ */
+export function replay(doc: TaskDocument, input: ReplayInput, backend?: Backend): ReplayOutput | IterationFailure {
+  const { taskId, ticketId } = input
+  const trainer = createTrainer(doc, taskId, ticketId, backend)
+  const params = trainer.weights.length
+  const model = openModel(input.startModel, params)
+  const residual = openResidual(input.startResidual, params)
+  if (!model || !residual) return { ok: false, code: 'bad-start' }
+  for (const state of [model, residual])
+    if (state.taskId !== taskId || state.ticketId !== ticketId || state.sequence !== input.sequence - 1) return { ok: false, code: 'bad-start' }
+  trainer.restore(input.sequence - 1, model.weights, residual.residual)
+  return trainer.iterate(input)
+}

@@ -1,0 +1,123 @@
+import type { Hex, TaskDocument } from '@pouw/primitives'
+import { type Backend, createNet } from '@pouw/tensor'
+import { openBatch } from './batches.ts'
+import { bytesToHex, sha256 } from '@pouw/crypto'
+import { applyPeers, gradientHash, type IterationFailure, type IterationOutput, openMaps, step, type StepRules } from './iteration.ts'
+import { initialWeights, modelOf } from './model.ts'
+import { quantum, rateAt } from './schedule.ts'
+import { modelBytes, modelHash, residualHash } from './state-bytes.ts'
+
+export interface IterateInput {
+  /** Peers' canonical maps in slot order, all of them and no others (spec 9.4 rule 3). */
+  readonly maps: readonly Uint8Array[]
+  /** The bytes of the batch that is due. */
+  readonly batch: Uint8Array
+  /** The rate that is due, see `rateAt`. */
+  readonly rate: number
+}
+
+/** One miner's run of one task: its weights and its residual. */
+export interface Trainer {
+  /** Iterations done; 0 before the first. */
+  readonly sequence: number
+  /** The live arrays, `[params]`: copy what must outlast the next call. */
+  readonly weights: Float32Array
+  readonly residual: Float32Array
+  /**
+   * Steps 1-9 of spec 9.1 and the hashes of the end state. `bad-map` and `bad-batch` leave the state as it was; after `not-finite` it is
+   * worthless, and every further call says `not-finite` until `restore`.
+   */
+  iterate(input: IterateInput): IterationOutput | IterationFailure
+  /**
+   * Whether the sum of these maps is zero everywhere, so that they cannot begin a new cut (A14). No maps cancel.
+   * @throws RangeError if a map is not canonical
+   */
+  peersCancel(maps: readonly Uint8Array[]): boolean
+  /** Takes over the state at the end of iteration `sequence`. @throws RangeError if an array has another length */
+  restore(sequence: number, weights: Float32Array, residual: Float32Array): void
+  /**
+   * The model a miner ends with (A20): its weights and all remaining peer maps (step 2), at the next sequence and its rate. On a copy.
+   * @throws RangeError if a map is not canonical
+   */
+  finalModel(maps: readonly Uint8Array[]): { readonly hash: Hex; readonly bytes: Uint8Array }
+}
+
+/**
+ * A trainer at sequence 0: initial weights of the document, zero residual.
+ * @param backend which arithmetic computes it; all give the same bits
+ */
+export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, backend?: Backend): Trainer {
+  const net = createNet(modelOf(doc), doc.ml.batch, backend)
+  const rules = rulesOf(doc)
+  const params = net.weights.length
+  let sequence = 0
+  let worthless = false
+  net.weights.set(initialWeights(doc))
+  net.residual.fill(0)
+
+  function opened(maps: readonly Uint8Array[]): Uint32Array[] {
+    const words = openMaps(maps, params)
+    if (!words) throw new RangeError(`Trainer: expected canonical maps of indices below ${params}`)
+    return words
+  }
+
+  return {
+    get sequence() {
+      return sequence
+    },
+    get weights() {
+      return net.weights
+    },
+    get residual() {
+      return net.residual
+    },
+    iterate(input) {
+      if (worthless) return { ok: false, code: 'not-finite' }
+      const maps = openMaps(input.maps, params)
+      if (!maps) return { ok: false, code: 'bad-map' }
+      const batch = openBatch(input.batch, doc.ml.dataset.features, doc.ml.batch)
+      if (!batch || batch.taskId !== taskId || !labelsFit(batch.labels, doc.ml.dataset.classes)) return { ok: false, code: 'bad-batch' }
+      const output = step(net, rules, maps, batch, input.rate)
+      if (!output) {
+        worthless = true
+        return { ok: false, code: 'not-finite' }
+      }
+      sequence++
+      return {
+        ok: true,
+        ...output,
+        endModelHash: modelHash(taskId, ticketId, sequence, net.weights),
+        endResidualHash: residualHash(taskId, ticketId, sequence, net.residual),
+        gradientHash: (ticket) => gradientHash(net.gradient, ticket),
+      }
+    },
+    peersCancel: (maps) => net.peersCancel(opened(maps)),
+    restore(to, weights, residual) {
+      if (weights.length !== params || residual.length !== params)
+        throw new RangeError(`Trainer.restore: expected ${params} weights and residuals, got ${weights.length} and ${residual.length}`)
+      net.weights.set(weights)
+      net.residual.set(residual)
+      sequence = to
+      worthless = false
+    },
+    finalModel(maps) {
+      const words = opened(maps)
+      const kept = net.weights.slice()
+      const next = sequence + 1
+      applyPeers(net, words, quantum(rateAt(doc, next), rules.batch, rules.tau), rules.peerScale)
+      const bytes = modelBytes(taskId, ticketId, next, net.weights)
+      net.weights.set(kept)
+      return { hash: bytesToHex(sha256(bytes)), bytes }
+    },
+  }
+}
+
+function rulesOf(doc: TaskDocument): StepRules {
+  const { batch, optimizer, dataset } = doc.ml
+  return { batch, tau: Math.fround(optimizer.tau), peerScale: Math.fround(optimizer.peerScale), scale: Math.fround(dataset.scale) }
+}
+
+function labelsFit(labels: Uint8Array, classes: number): boolean {
+  for (let i = 0; i < labels.length; i++) if (labels[i]! >= classes) return false
+  return true
+}
