@@ -24,6 +24,7 @@ const cpuMs = () => {
 /** The far host: counts frames and says so, answers requests with so many bytes as asked, accepts gossip. */
 async function far(): Promise<void> {
   const { createNetwork } = await import('../src/index.ts')
+  const content = Buffer.alloc(40_000_000, 7)
   let expected = 0
   let seen = 0
   const network = await createNetwork(
@@ -36,7 +37,7 @@ async function far(): Promise<void> {
           seen = 0
         } else if (++seen === expected) process.send?.({ done: true, cpuMs: cpuMs() })
       },
-      request: async (_service, payload) => Buffer.alloc(Buffer.from(payload).readUInt32LE(0), 7),
+      request: async (_service, payload) => content.subarray(0, Buffer.from(payload).readUInt32LE(0)),
     },
   )
   process.on('message', (message) => message === 'stop' && network.stop().then(() => process.disconnect()))

@@ -1,15 +1,12 @@
+import { OperationError } from '@pouw/primitives'
+
+/** Ways in which talking to a peer fails; `timeout` and `unavailable` may pass and are retryable. */
 export type FailureCode = 'timeout' | 'too-large' | 'not-found' | 'unavailable' | 'aborted'
-class OperationError extends Error {
-  readonly code: string
-  readonly retryable: boolean
-  constructor(code: string, message: string, options: { retryable: boolean; cause?: unknown }) {
-    super(message, { cause: options.cause })
-    this.name = 'OperationError'
-    this.code = code
-    this.retryable = options.retryable
-  }
-}
+
 export function failure(code: FailureCode, message: string, cause?: unknown): OperationError {
-  return new OperationError(code, message, { retryable: code === 'timeout' || code === 'unavailable', cause })
+  return new OperationError(code, message, { cause })
 }
-export const isFailure = (error: unknown): boolean => error instanceof OperationError
+
+export function isFailure(error: unknown): error is OperationError {
+  return error instanceof OperationError
+}

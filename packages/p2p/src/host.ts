@@ -100,7 +100,7 @@ export async function createNetwork(options: NetworkOptions, handlers: NetworkHa
       maxConnections: limits.connections,
       maxParallelDials: 32,
       maxDialQueueLength: 1_024,
-      maxPeerAddrsToDial: limits.addressesPerPeer,
+      maxPeerAddrsToDial: 2 * limits.addressesPerPeer,
       dialTimeout: limits.dialMs,
       addressDialTimeout: limits.dialMs,
       inboundUpgradeTimeout: limits.dialMs,

@@ -33,11 +33,16 @@ export function peerIdInAddress(address: string): string | undefined {
   }
 }
 
-/** The address with /p2p/<peerId> at its end; undefined if it is no multiaddr or names another peer last. */
+/**
+ * The address with /p2p/<peerId> at its end; undefined if it is no multiaddr, names another peer last, or says nothing
+ * but the peer.
+ */
 export function addressOf(peerId: string, address: string): string | undefined {
-  const named = peerIdInAddress(address)
-  if (named !== undefined) return named === peerId ? address : undefined
   try {
+    const parts = multiaddr(address).getComponents()
+    if (parts.length === 0 || parts[0]?.name === 'p2p') return undefined
+    const named = peerIdInAddress(address)
+    if (named !== undefined) return named === peerId ? address : undefined
     return multiaddr(`${address.replace(/\/$/, '')}/p2p/${peerId}`).toString()
   } catch {
     return undefined

@@ -3,6 +3,8 @@
  *
  * `Network` is the port; `createNetwork` the implementation with real sockets.
  */
+
+export type { FailureCode } from './failure.ts'
 export { createNetwork, type NetworkOptions } from './host.ts'
 export { peerIdInAddress, peerIdOf } from './identity.ts'
 export { BAN_SCORE, defaultLimits, type NetworkLimits, PENALTY } from './limits.ts'

@@ -28,7 +28,7 @@ export interface NetworkLimits {
   gossipHeartbeatMs: number
   /** Open connections. */
   connections: number
-  /** Address book: peers, and addresses of each. */
+  /** Address book: peers, and addresses of each (as many again that the peer itself announced). */
   addressBookPeers: number
   addressesPerPeer: number
   /** Ban list entries and how long a ban lasts, ms. */
@@ -76,12 +76,12 @@ export const defaultLimits: Readonly<NetworkLimits> = {
 
 /** Points a peer loses; at -100 it is banned. 0.1 point per second comes back. */
 export const PENALTY = {
-  /** A gossip message our validator rejects: five in a short time and the peer is out. */
+  /** A gossip message our validator rejects: the sixth within minutes puts the peer out. */
   gossipRejected: 20,
-  /** A length prefix no honest peer writes. */
-  frameOversized: 50,
-  requestMalformed: 50,
-  answerMalformed: 50,
+  /** Lengths and headers no honest peer writes: the second one puts it out. */
+  frameOversized: 60,
+  requestMalformed: 60,
+  answerMalformed: 60,
   /** The peer's gossip stream broke (undecodable or oversized RPC, or an overfull buffer on its side). */
   gossipBroken: 10,
   /** Started a request or an answer and stopped writing. */

@@ -1,4 +1,4 @@
-// exp and log from + - * / and bits only (README, "exp and log"); at most 1 unit in the last place from the true value.
+// exp and log from + - * / and bits only (README, "exp and log"); at most 1.03 (exp) and 0.83 (log) units in the last place from the true value.
 
 const LOG2E: f32 = reinterpret<f32>(0x3fb8aa3b)
 const LN2_HIGH: f32 = 0.693359375 // Ten bits, so a small integer times it is exact.
@@ -40,7 +40,7 @@ const L3: f32 = reinterpret<f32>(0x3e6eea6d)
 
 /** Natural logarithm of one value: -infinity at 0, NaN below. */
 export function log1(value: f32): f32 {
-  if (!(value > 0)) return value == 0 ? -f32.MAX_VALUE * 2 : value - value + <f32>NaN
+  if (!(value > 0)) return value == 0 ? -(<f32>Infinity) : <f32>NaN
   if (value > f32.MAX_VALUE) return value
   let bits = reinterpret<i32>(value)
   let e: i32 = 0

@@ -67,7 +67,7 @@ function storeUpTo(row: usize, ld: usize, offset: usize, v: v128): void {
     v128.store(to, v)
   } else {
     if (offset < ld) v128.store_lane<f32>(to, v, 0)
-    if (offset + 4 < ld) v128.store_lane<f32>(to, v, 1)
-    if (offset + 8 < ld) v128.store_lane<f32>(to, v, 2)
+    if (offset + 4 < ld) v128.store_lane<f32>(to + 4, v, 1)
+    if (offset + 8 < ld) v128.store_lane<f32>(to + 8, v, 2)
   }
 }
