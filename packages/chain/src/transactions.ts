@@ -217,7 +217,7 @@ function applyRecord(
     case 'BUY_TICKETS':
       return buyTickets(layer, tx, id, record, context)
     case 'PARTICIPATE':
-      return participate(layer, tx, record, sender, context)
+      return participate(layer, record, sender, context)
     case 'MESSAGE_HISTORY':
       return messageHistory(layer, tx, id, record, context)
     case 'CHARGE_FOR_TASK':
@@ -225,7 +225,7 @@ function applyRecord(
     case 'TEST_REVEAL':
       return testReveal(layer, record, sender)
     case 'EVAL_COMMIT':
-      return evalCommit(layer, record, sender, context)
+      return evalCommit(layer, record, sender)
     case 'BLOCK_ATTEST':
       return refuse('attest-outside-coinbase')
     // Key generation, replacement and confiscation are not part of this network's rules yet.
@@ -329,7 +329,6 @@ function buyTickets(
 /** 03: a hit joins. The seed is the task block for workers, the block of the last 05 for evaluators (6.2, A20, A24). */
 function participate(
   layer: Layer,
-  tx: Tx,
   record: ChainRecord<'PARTICIPATE'>,
   sender: Hex | undefined,
   { params, height, verified }: RuleContext,
@@ -462,7 +461,7 @@ function testReveal(layer: Layer, record: ChainRecord<'TEST_REVEAL'>, sender: He
 }
 
 /** 0B: an evaluator commits to its report. */
-function evalCommit(layer: Layer, record: ChainRecord<'EVAL_COMMIT'>, sender: Hex | undefined, _context: RuleContext): Verdict {
+function evalCommit(layer: Layer, record: ChainRecord<'EVAL_COMMIT'>, sender: Hex | undefined): Verdict {
   const task = layer.tasks.get(record.taskId)
   if (!task || task.state !== 'EVALUATING' || !task.evaluators.includes(record.ticketId)) return refuse('task-state', 'drop')
   if (record.flags !== 0) return refuse('record-flags')

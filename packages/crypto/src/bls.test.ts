@@ -3,20 +3,21 @@ import { bls12_381 } from '@noble/curves/bls12-381.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { EIP2333_MASTER, ETHEREUM_DST, ETHEREUM_VERIFY, RFC9380_G2, RFC9380_G2_DST } from '../test/vectors/bls12381.ts'
-import { createBlstPoints } from './backend/blst-points.ts'
-import { createNoblePoints } from './backend/noble-points.ts'
+import { mcl } from './backend/mcl.ts'
+import { createNobleBls } from './backend/noble-bls.ts'
+import { createNodeBls } from './backend/node-bls.ts'
 import { BLS_DST, BLS_POP_DST, createBls } from './bls.ts'
 import { bytesToHex, hexToBytes, u32le, utf8 } from './bytes.ts'
 
-const native = createBls(createBlstPoints())
-const plain = createBls(createNoblePoints())
+const native = createBls(createNodeBls())
+const plain = createBls(createNobleBls())
 const { Fr } = bls12_381.fields
 const keyOf = (n: bigint) => Fr.toBytes(n)
 const INFINITY_G1 = `c0${'00'.repeat(47)}`
 const INFINITY_G2 = `c0${'00'.repeat(95)}`
 
 describe.each([
-  ['blst', native],
+  ['blst and mcl', native],
   ['noble', plain],
 ])('with %s', (_, bls) => {
   test('RFC 9380 J.10.1: the signature by key 1 is the hashed message', () => {
@@ -161,12 +162,19 @@ test('bad point bytes are refused alike', () => {
   const infinityWithSign = hexToBytes(`e0${'00'.repeat(47)}`)
   const infinityWithRest = hexToBytes(`c0${'00'.repeat(46)}01`)
   keys.push(infinityWithSign, infinityWithRest)
-  const [nativePoints, plainPoints] = [createBlstPoints(), createNoblePoints()]
+  const [nativePoints, plainPoints] = [createNodeBls(), createNobleBls()]
+  const message = utf8('m')
   let accepted = 0
   for (const bytes of keys) {
     const answer = nativePoints.parsePublicKey(bytes)
-    expect(plainPoints.parsePublicKey(bytes)?.toHex(), bytesToHex(bytes)).toBe(answer?.toHex())
-    if (answer !== undefined) accepted++
+    expect(plainPoints.parsePublicKey(bytes) === undefined, bytesToHex(bytes)).toBe(answer === undefined)
+    if (answer !== undefined) {
+      accepted++
+      expect(native.verify(bytes, message, signature)).toBe(plain.verify(bytes, message, signature))
+    } else {
+      expect(native.verify(bytes, message, signature)).toBe(false)
+      expect(native.fastAggregateVerify([publicKey, bytes], message, signature)).toBe(false)
+    }
   }
   expect(accepted, 'the key and its negative').toBe(2)
 
@@ -182,9 +190,89 @@ test('bad point bytes are refused alike', () => {
   accepted = 0
   for (const bytes of signatures) {
     const answer = nativePoints.parseSignature(bytes)
-    expect(plainPoints.parseSignature(bytes)?.toHex(), bytesToHex(bytes)).toBe(answer?.toHex())
+    expect(plainPoints.parseSignature(bytes) === undefined, bytesToHex(bytes)).toBe(answer === undefined)
+    // One share of index 1 combines to itself, through mcl's form of the point.
+    expect(native.combine([{ index: 1, sig: bytes }])).toEqual(answer && bytes)
     if (answer !== undefined) accepted++
-    else expect(native.verify(publicKey, utf8('m'), bytes)).toBe(false)
+    else expect(native.verify(publicKey, message, bytes)).toBe(false)
   }
   expect(accepted, 'the signature and its negative').toBe(2)
+})
+
+test('both hash to the same point for any message and tag', () => {
+  const printable = fc.string({ minLength: 1, maxLength: 255, unit: fc.constantFrom(...'aZ09-_ ') })
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), printable, (message, dst) => {
+      expect(native.sign(keyOf(1n), message, dst)).toEqual(plain.sign(keyOf(1n), message, dst))
+    }),
+    { numRuns: 12, examples: [[new Uint8Array(0), 'x'.repeat(255)]] },
+  )
+})
+
+test('both sign alike with scalars at the edges of the range', () => {
+  const message = utf8('edge')
+  for (const scalar of [1n, 2n, 3n, 2n ** 64n, 2n ** 128n - 1n, 2n ** 254n, (Fr.ORDER - 1n) / 2n, Fr.ORDER - 2n, Fr.ORDER - 1n]) {
+    const key = keyOf(scalar)
+    expect(native.publicKey(key), String(scalar)).toEqual(plain.publicKey(key))
+    expect(native.sign(key, message), String(scalar)).toEqual(plain.sign(key, message))
+  }
+})
+
+test('both combine shares and add keys alike', () => {
+  const message = utf8('set')
+  const scalars = fc.uniqueArray(fc.integer({ min: 1, max: 0xffff_ffff }), { minLength: 1, maxLength: 7 })
+  fc.assert(
+    fc.property(scalars, fc.nat(), (indices, twice) => {
+      const keys = indices.map((index) => keyOf(BigInt(index) ** 5n))
+      const signatures = keys.map((key) => native.sign(key, message))
+      const shares = indices.map((index, i) => ({ index, sig: signatures[i]! }))
+      expect(native.combine(shares)).toEqual(plain.combine(shares))
+      const publicKeys = keys.map((key) => native.publicKey(key))
+      const aggregate = native.aggregateSignatures(signatures)!
+      expect(native.fastAggregateVerify(publicKeys, message, aggregate)).toBe(true)
+      expect(native.fastAggregateVerify([...publicKeys].reverse(), message, aggregate)).toBe(true)
+      expect(plain.fastAggregateVerify(publicKeys, message, aggregate)).toBe(true)
+      // The same key twice is a doubling, which formulas for distinct points get wrong.
+      const at = twice % keys.length
+      const doubled = [publicKeys[at]!, publicKeys[at]!]
+      const both = native.aggregateSignatures([signatures[at]!, signatures[at]!])!
+      expect(native.fastAggregateVerify(doubled, message, both)).toBe(true)
+      expect(native.fastAggregateVerify(doubled, message, signatures[at]!)).toBe(false)
+    }),
+    { numRuns: 8 },
+  )
+})
+
+test('shares that combine to infinity are refused', () => {
+  const message = utf8('zero')
+  // p(x) = 5x is zero at 0.
+  const shares = [1, 2].map((index) => ({ index, sig: native.sign(keyOf(5n * BigInt(index)), message) }))
+  expect(native.combine(shares)).toBeUndefined()
+  expect(plain.combine(shares)).toBeUndefined()
+})
+
+test('opposite keys add to a refused infinity, and the sum goes on behind it', () => {
+  const message = utf8('m')
+  const [a, minusA, b] = [keyOf(9n), keyOf(Fr.ORDER - 9n), keyOf(4n)]
+  const keys = [a, minusA, b].map((key) => native.publicKey(key))
+  for (const bls of [native, plain]) {
+    expect(bls.fastAggregateVerify(keys.slice(0, 2), message, native.sign(b, message))).toBe(false)
+    expect(bls.fastAggregateVerify(keys, message, native.sign(b, message))).toBe(true)
+  }
+})
+
+test('memory that has grown for a long message is still read and written rightly, and given back', () => {
+  const long = new Uint8Array(4 << 20).fill(7)
+  const before = mcl.wasmMemory.buffer.byteLength
+  const key = keyOf(77n)
+  const signature = native.sign(key, long)
+  const grown = mcl.wasmMemory.buffer.byteLength
+  expect(grown).toBeGreaterThan(before)
+  expect(native.verify(native.publicKey(key), long, signature)).toBe(true)
+  expect(signature).toEqual(plain.sign(key, long))
+  for (let i = 0; i < 4; i++) {
+    long[0] = i
+    native.sign(key, long)
+  }
+  expect(mcl.wasmMemory.buffer.byteLength).toBe(grown)
 })

@@ -1,8 +1,7 @@
-import { mulAddUnsafe } from '@noble/curves/abstract/curve.js'
 import { bls12_381 } from '@noble/curves/bls12-381.js'
 import { expand, extract } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
-import type { BlsPoints, G1Point, G2Point } from './bls-points.ts'
+import type { BlsArithmetic } from './bls-arithmetic.ts'
 import { createBoundedCache } from './bounded-cache.ts'
 import { bytesToHex, concatBytes, utf8 } from './bytes.ts'
 
@@ -46,101 +45,82 @@ export interface Bls {
   keyFromSeed(ikm: Uint8Array): Uint8Array
 }
 
-const G1 = bls12_381.G1.Point
-const G2 = bls12_381.G2.Point
-const { Fp12, Fr } = bls12_381.fields
-
-/** What a pairing needs of a G2 point, ready to be used again. */
-type PairingLines = ReturnType<typeof bls12_381.utils.calcPairingPrecomputes>
+const { Fr } = bls12_381.fields
 
 const PUBLIC_KEYS_MAX = 1024
 /** A committee's shares all sign one message, so a few recent ones are enough. */
 const MESSAGES_MAX = 32
 
-/** The scheme over the given points; one instance keeps two bounded caches. */
-export function createBls(points: BlsPoints): Bls {
-  const publicKeys = createBoundedCache<{ point: G1Point | undefined }>(PUBLIC_KEYS_MAX)
-  const messages = createBoundedCache<{ point: G2Point; lines: PairingLines }>(MESSAGES_MAX)
+/** The scheme over the given arithmetic; one instance keeps two bounded caches. */
+export function createBls<Key, Signature, Message>(arithmetic: BlsArithmetic<Key, Signature, Message>): Bls {
+  const publicKeys = createBoundedCache<{ key: Key | undefined }>(PUBLIC_KEYS_MAX)
+  const messages = createBoundedCache<{ message: Message }>(MESSAGES_MAX)
 
-  function parsePublicKey(bytes: Uint8Array): G1Point | undefined {
+  function parsePublicKey(bytes: Uint8Array): Key | undefined {
     if (bytes.length !== 48) return undefined
-    return publicKeys(bytesToHex(bytes), () => ({ point: points.parsePublicKey(bytes) })).point
+    return publicKeys(bytesToHex(bytes), () => ({ key: arithmetic.parsePublicKey(bytes) })).key
   }
 
-  function hashed(message: Uint8Array, dst: string): { point: G2Point; lines: PairingLines } {
-    const tag = utf8(dst)
-    if (tag.length < 1 || tag.length > 255) throw new RangeError(`bls: expected a tag of 1..255 bytes, got ${tag.length}`)
+  function hashed(message: Uint8Array, dst: string): Message {
+    const tag = readTag(dst)
     const key = bytesToHex(sha256(concatBytes(new Uint8Array([tag.length]), tag, message)))
-    return messages(key, () => {
-      const point = bls12_381.G2.hashToCurve(message, { DST: tag })
-      return { point, lines: bls12_381.utils.calcPairingPrecomputes(point) }
-    })
+    return messages(key, () => ({ message: arithmetic.hashToCurve(message, tag) })).message
   }
 
   function sign(secretKey: Uint8Array, message: Uint8Array, dst: string = BLS_DST): Uint8Array {
-    return hashed(message, dst).point.multiply(readSecretKey(secretKey)).toBytes()
+    return arithmetic.sign(assertInRange(secretKey), hashed(message, dst))
   }
 
-  function verifyPoint(publicKey: G1Point | undefined, message: Uint8Array, signature: Uint8Array, dst: string): boolean {
-    const { lines } = hashed(message, dst)
-    if (publicKey === undefined || publicKey.is0()) return false
-    const signaturePoint = points.parseSignature(signature)
-    return signaturePoint !== undefined && pairingsCancel(publicKey, lines, signaturePoint)
+  function verifyKey(publicKey: Key | undefined, message: Uint8Array, signature: Uint8Array, dst: string): boolean {
+    readTag(dst)
+    if (publicKey === undefined) return false
+    const point = arithmetic.parseSignature(signature)
+    // Bytes that are no signature must cost little, so hashing comes last.
+    return point !== undefined && arithmetic.pairingsAgree(publicKey, hashed(message, dst), point)
   }
 
   function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array, dst: string = BLS_DST): boolean {
-    return verifyPoint(parsePublicKey(publicKey), message, signature, dst)
+    return verifyKey(parsePublicKey(publicKey), message, signature, dst)
+  }
+
+  function sumPublicKeys(publicKeys: readonly Uint8Array[]): Key | undefined {
+    const keys: Key[] = []
+    for (const bytes of publicKeys) {
+      const key = parsePublicKey(bytes)
+      if (key === undefined) return undefined
+      keys.push(key)
+    }
+    return keys.length === 0 ? undefined : arithmetic.sumPublicKeys(keys)
   }
 
   return {
-    publicKey: (secretKey) => {
-      readSecretKey(secretKey)
-      return points.publicKey(secretKey)
-    },
+    publicKey: (secretKey) => arithmetic.publicKey(assertInRange(secretKey)),
     sign,
     verify,
-    aggregateSignatures: (signatures) => (signatures.length === 0 ? undefined : points.sumSignatures(signatures)),
-    fastAggregateVerify: (keys, message, signature, dst = BLS_DST) => {
-      let sum = G1.ZERO
-      for (const bytes of keys) {
-        const key = parsePublicKey(bytes)
-        if (key === undefined) return false
-        sum = sum.add(key)
-      }
-      return verifyPoint(sum, message, signature, dst)
-    },
-    provePossession: (secretKey) => sign(secretKey, points.publicKey(assertInRange(secretKey)), BLS_POP_DST),
+    aggregateSignatures: (signatures) => (signatures.length === 0 ? undefined : arithmetic.sumSignatures(signatures)),
+    fastAggregateVerify: (keys, message, signature, dst = BLS_DST) => verifyKey(sumPublicKeys(keys), message, signature, dst),
+    provePossession: (secretKey) => sign(secretKey, arithmetic.publicKey(assertInRange(secretKey)), BLS_POP_DST),
     verifyPossession: (publicKey, proof) => verify(publicKey, publicKey, proof, BLS_POP_DST),
-    combine: (shares) => combine(points, shares),
+    combine: (shares) => combine(arithmetic, shares),
     keyFromSeed,
   }
 }
 
-/** e(publicKey, message) == e(generator, signature), as a product of two pairings with one final exponentiation. */
-function pairingsCancel(publicKey: G1Point, message: PairingLines, signature: G2Point): boolean {
-  const negated = publicKey.negate().toAffine()
-  const generator = G1.BASE.toAffine()
-  const product = bls12_381.millerLoopBatch([
-    [message, negated.x, negated.y],
-    [bls12_381.utils.calcPairingPrecomputes(signature), generator.x, generator.y],
-  ])
-  return Fp12.eql(Fp12.finalExponentiate(product), Fp12.ONE)
-}
-
-function combine(points: BlsPoints, shares: readonly BlsShare[]): Uint8Array | undefined {
+function combine<Signature>(arithmetic: BlsArithmetic<unknown, Signature, unknown>, shares: readonly BlsShare[]): Uint8Array | undefined {
   if (shares.length === 0) return undefined
   const indices = shares.map((share) => share.index)
   if (!indices.every((index) => Number.isInteger(index) && index >= 1 && index <= 0xffff_ffff)) return undefined
   if (new Set(indices).size !== indices.length) return undefined
-  const signatures: G2Point[] = []
+  const signatures: Signature[] = []
   for (const share of shares) {
-    const signature = points.parseSignature(share.sig)
+    const signature = arithmetic.parseSignature(share.sig)
     if (signature === undefined) return undefined
     signatures.push(signature)
   }
-  const coefficients = indices.map((index) => lagrangeAtZero(BigInt(index), indices))
-  const sum = mulAddUnsafe(G2, signatures, coefficients)
-  return sum.is0() ? undefined : sum.toBytes()
+  return arithmetic.combineSignatures(
+    signatures,
+    indices.map((index) => lagrangeAtZero(BigInt(index), indices)),
+  )
 }
 
 /** The product over the other indices l of l / (l - index), modulo the group order. */
@@ -171,14 +151,16 @@ function keyFromSeed(ikm: Uint8Array): Uint8Array {
   }
 }
 
-function readSecretKey(secretKey: Uint8Array): bigint {
+/** The same key, if it is one. */
+function assertInRange(secretKey: Uint8Array): Uint8Array {
   if (!(secretKey instanceof Uint8Array) || secretKey.length !== 32) throw new TypeError('bls: expected a secret key of 32 bytes')
   const scalar = BigInt(`0x${bytesToHex(secretKey)}`)
   if (scalar === 0n || scalar >= Fr.ORDER) throw new RangeError('bls: the secret key is zero or not below the group order')
-  return scalar
+  return secretKey
 }
 
-function assertInRange(secretKey: Uint8Array): Uint8Array {
-  readSecretKey(secretKey)
-  return secretKey
+function readTag(dst: string): Uint8Array {
+  const tag = utf8(dst)
+  if (tag.length < 1 || tag.length > 255) throw new RangeError(`bls: expected a tag of 1..255 bytes, got ${tag.length}`)
+  return tag
 }

@@ -11,6 +11,8 @@ export interface MerkleTree {
   root(): Uint8Array
   /** The root when the tree had this size. @throws RangeError unless it is an integer in 0 .. size */
   rootAt(size: number): Uint8Array
+  /** The root as if this leaf were appended; the tree stays as it is. */
+  rootWith(leaf: Uint8Array): Uint8Array
   /** The audit path, from the leaf up, in the tree of the first `size` leaves. @throws RangeError unless 0 <= index < size <= the present size */
   proof(index: number, size: number): Uint8Array[]
 }
@@ -49,6 +51,13 @@ export function createMerkleTree(): MerkleTree {
     return count === 0 ? sha256() : hashOf(0, count).slice()
   }
 
+  function rootWith(leaf: Uint8Array): Uint8Array {
+    // The new leaf ends the rightmost path, whose left siblings are the complete subtrees at the ones of the size.
+    let node = sha256(LEAF, leaf)
+    for (const nodes of levels) if (nodes.length % 2 === 1) node = sha256(NODE, nodes[nodes.length - 1]!, node)
+    return node
+  }
+
   function proof(index: number, count: number): Uint8Array[] {
     if (!Number.isInteger(count) || count > size() || !Number.isInteger(index) || index < 0 || index >= count) {
       throw new RangeError(`merkle tree: expected 0 <= index < size <= ${size()}, got index ${index}, size ${count}`)
@@ -77,6 +86,7 @@ export function createMerkleTree(): MerkleTree {
     },
     root: () => rootAt(size()),
     rootAt,
+    rootWith,
     proof,
   }
 }

@@ -45,6 +45,24 @@ test('a growing tree knows every earlier root and proof', () => {
   }
 })
 
+test('rootWith is the root after appending, and appends nothing', () => {
+  fc.assert(
+    fc.property(fc.nat(200), fc.uint8Array({ maxLength: 40 }), (size, leaf) => {
+      const leaves = leavesOf(size)
+      const tree = createMerkleTree()
+      for (const each of leaves) tree.append(each)
+      const before = tree.root()
+      const root = tree.rootWith(leaf)
+      expect(root).toEqual(definition([...leaves, leaf]))
+      root.fill(0)
+      expect(tree.size).toBe(size)
+      expect(tree.root()).toEqual(before)
+      tree.append(leaf)
+      expect(tree.root()).toEqual(definition([...leaves, leaf]))
+    }),
+  )
+})
+
 test('a proof holds for nothing but its leaf, index, size and root', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 200 }), fc.nat(), fc.nat(), (size, pick, otherPick) => {

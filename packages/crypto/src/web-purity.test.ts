@@ -19,5 +19,5 @@ test('nothing that a browser loads imports a node: module or a native library', 
   visit(join(source, 'index.ts'))
   expect([...outside].sort((a, b) => (a < b ? -1 : 1))).toEqual(['@noble/ciphers', '@noble/curves', '@noble/hashes'])
   const backends = readdirSync(join(source, 'backend')).filter((name) => loaded.has(join(source, 'backend', name)))
-  expect(backends.sort((a, b) => (a < b ? -1 : 1))).toEqual(['backend.ts', 'noble-points.ts', 'web.ts'])
+  expect(backends.sort((a, b) => (a < b ? -1 : 1))).toEqual(['backend.ts', 'noble-bls.ts', 'web.ts'])
 })

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { genesisBlock } from '@pouw/chain'
 import { createNetwork } from '@pouw/p2p'
 import { deriveKeys, OperationError } from '@pouw/primitives'
-import { createBrain, type RoleName } from '@pouw/protocol'
+import { type Brain, createBrain, type RoleName } from '@pouw/protocol'
 import { createCompute } from './compute/compute.ts'
+import { DEVNET_TICKET } from './networks/devnet.ts'
 import { readGenesis } from './networks/genesis-file.ts'
 import { createNode, defaultNodeConfig, type RunningNode } from './node.ts'
 import { type BlobStore, openBlobStore } from './store/blobs.ts'
@@ -31,6 +32,7 @@ export interface StartNodeOptions {
 
 export interface StartedNode {
   readonly node: RunningNode
+  readonly brain: Brain
   readonly blobs: BlobStore
 }
 
@@ -65,6 +67,7 @@ export async function startNode(
         blsPublic: keys.blsPublic,
       },
       role: options.role,
+      ticket: { ...DEVNET_TICKET, price: genesis.params.ticketPriceMin },
       fillerPauseMs: options.fillerPauseMs,
       checkpointEvery: options.checkpointEvery,
     })
@@ -78,7 +81,7 @@ export async function startNode(
       clock: systemClock,
       emit,
     })
-    return { node, blobs }
+    return { node, brain, blobs }
   } catch (error) {
     await Promise.allSettled([store.close(), compute.close()])
     throw error

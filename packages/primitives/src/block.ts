@@ -1,6 +1,6 @@
 /** Blocks as they travel: header, transactions, the evidence of work, and the certificates of A12 and A18. */
 import * as P from 'micro-packed'
-import { bytesUpTo, type Coder, decodeStrict, hash32, type Hex, listOf } from './codec.ts'
+import { bytesUpTo, type Coder, decodeStrict, type Hex, hash32, listOf } from './codec.ts'
 import { type Digest, digestCoder } from './digest.ts'
 import { type Header, headerCoder, headerId } from './header.ts'
 import { LIMITS } from './limits.ts'

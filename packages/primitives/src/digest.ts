@@ -1,7 +1,7 @@
 /** A verifier's signed statement about one block (A18). */
 import { concatBytes, utf8 } from '@pouw/crypto'
 import * as P from 'micro-packed'
-import { type Coder, decodeStrict, hash32, type Hex, hexBytes } from './codec.ts'
+import { type Coder, decodeStrict, type Hex, hash32, hexBytes } from './codec.ts'
 
 export interface Digest {
   /** First four bytes of the genesis id. */

@@ -86,7 +86,8 @@ const quotas: Check<TaskDocument['payment']['quotas']> = (value, path) => {
 
 const metrics: Check<TaskDocument['ml']['evaluation-metrics']> = (value, path) => {
   const read = list(literal('accuracy', 'cross-entropy'), 2, 2)(value, path)
-  if (read[0] !== 'accuracy' || read[1] !== 'cross-entropy') throw new TypeError(`${path}: expected [accuracy, cross-entropy], the order of ranking`)
+  if (read[0] !== 'accuracy' || read[1] !== 'cross-entropy')
+    throw new TypeError(`${path}: expected [accuracy, cross-entropy], the order of ranking`)
   return read
 }
 
@@ -145,11 +146,16 @@ const check: Check<TaskDocument> = (value, path) => {
   const say = (where: string, message: string) => {
     throw new TypeError(`${where}: ${message}`)
   }
-  if (dataset.testSegments >= dataset.segments) say('ml.dataset.testSegments', `expected fewer than ${dataset.segments} segments, received ${dataset.testSegments}`)
-  if (segmentSamples(document) < batch) say('ml.batch', `expected at most ${segmentSamples(document)} samples (one segment), received ${batch}`)
+  if (dataset.testSegments >= dataset.segments)
+    say('ml.dataset.testSegments', `expected fewer than ${dataset.segments} segments, received ${dataset.testSegments}`)
+  if (segmentSamples(document) < batch)
+    say('ml.batch', `expected at most ${segmentSamples(document)} samples (one segment), received ${batch}`)
   const last = model.layers.at(-1)!
   if (last.nodes !== dataset.classes || last.activation !== 'identity') {
-    say('ml.model.layers', `expected the last layer to have ${dataset.classes} nodes (classes) and activation identity, received ${last.nodes} and ${last.activation}`)
+    say(
+      'ml.model.layers',
+      `expected the last layer to have ${dataset.classes} nodes (classes) and activation identity, received ${last.nodes} and ${last.activation}`,
+    )
   }
   const ids = new Set(model.layers.map((layer) => layer.id))
   if (ids.size !== model.layers.length) say('ml.model.layers', 'expected different ids')
@@ -160,11 +166,14 @@ const check: Check<TaskDocument> = (value, path) => {
 /** @throws RangeError if the document is longer than 16 KiB, TypeError if it does not fit the schema */
 export function encodeTaskDocument(document: TaskDocument): Uint8Array {
   const bytes = encodeCanonical(check(document, ''))
-  if (bytes.length > LIMITS.taskDocumentBytes) throw new RangeError(`expected at most ${LIMITS.taskDocumentBytes} bytes, received ${bytes.length}`)
+  if (bytes.length > LIMITS.taskDocumentBytes)
+    throw new RangeError(`expected at most ${LIMITS.taskDocumentBytes} bytes, received ${bytes.length}`)
   return bytes
 }
 
-export function decodeTaskDocument(bytes: Uint8Array): { readonly ok: true; readonly document: TaskDocument } | { readonly ok: false; readonly error: string } {
+export function decodeTaskDocument(
+  bytes: Uint8Array,
+): { readonly ok: true; readonly document: TaskDocument } | { readonly ok: false; readonly error: string } {
   if (bytes.length > LIMITS.taskDocumentBytes) return { ok: false, error: `longer than ${LIMITS.taskDocumentBytes} bytes` }
   try {
     return { ok: true, document: decodeCanonical(bytes, check) }
@@ -253,7 +262,8 @@ export function recordOfDocument(document: TaskDocument, segmentsRoot: Hex): Cha
 export function documentMatchesRecord(document: TaskDocument, record: ChainRecord<'PAY_FOR_TASK'>): Verdict {
   const expected = recordOfDocument(document, record.segmentsRoot)
   for (const key of Object.keys(expected) as (keyof typeof expected)[]) {
-    if (key !== 'flags' && !Object.is(expected[key], record[key])) return refuse('document-mismatch', 'reject', { detail: `${key}: document says ${expected[key]}, record ${record[key]}` })
+    if (key !== 'flags' && !Object.is(expected[key], record[key]))
+      return refuse('document-mismatch', 'reject', { detail: `${key}: document says ${expected[key]}, record ${record[key]}` })
   }
   return OK
 }

@@ -1,7 +1,7 @@
 /** The 172-byte block header (spec 10.1). Its first 76 bytes are the zero-nonce header that commitments hash. */
 import { sha256dHex } from '@pouw/crypto'
 import * as P from 'micro-packed'
-import { type Coder, decodeStrict, hash32, type Hex } from './codec.ts'
+import { type Coder, decodeStrict, type Hex, hash32 } from './codec.ts'
 
 export interface Header {
   readonly version: number

@@ -48,7 +48,15 @@ export { decodeReport, decodeSettlement, encodeReport, encodeSettlement } from '
 export type { ParsedScript } from './scripts.ts'
 export { escrowScript, parseScript, payToKey, recordScript, stakeScript, witnessCommitmentScript } from './scripts.ts'
 export type { Certificate, SlotHeader } from './slots.ts'
-export { decodeCertificate, decodeSlotHeader, encodeCertificate, encodeSlotHeader, slotHeaderHash, slotLeaf, slotSigningHash } from './slots.ts'
+export {
+  decodeCertificate,
+  decodeSlotHeader,
+  encodeCertificate,
+  encodeSlotHeader,
+  slotHeaderHash,
+  slotLeaf,
+  slotSigningHash,
+} from './slots.ts'
 export type { Anchor } from './target.ts'
 export { asert, bitsToTarget, hashMeets, targetToBits, targetToWork } from './target.ts'
 export type { Tx, TxInput, TxOutput } from './transaction.ts'

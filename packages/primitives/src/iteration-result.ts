@@ -6,7 +6,7 @@
  */
 import { concatBytes, hexToBytes, sha256dHex, utf8 } from '@pouw/crypto'
 import * as P from 'micro-packed'
-import { type Coder, decodeStrict, finite32, hash32, type Hex, u64Number } from './codec.ts'
+import { type Coder, decodeStrict, finite32, type Hex, hash32, u64Number } from './codec.ts'
 import { LIMITS } from './limits.ts'
 import { decodeMap } from './update-map.ts'
 

@@ -6,7 +6,7 @@
  * The sender is a ticket id; the client, who has none, sends as the task id and signs with the escrow key (A23).
  */
 import * as P from 'micro-packed'
-import { bytesUpTo, type Coder, decodeStrict, hash32, type Hex, hexBytes, listOf } from './codec.ts'
+import { bytesUpTo, type Coder, decodeStrict, type Hex, hash32, hexBytes, listOf } from './codec.ts'
 import { MESSAGE_VERSION, RESULT_TYPE } from './iteration-result.ts'
 import { LIMITS } from './limits.ts'
 import { certificateCoder, slotHeaderCoder } from './slots.ts'
@@ -75,7 +75,9 @@ interface Envelope {
 }
 
 /** A decoded message: `kind`, the envelope's fields, and those of its body. */
-export type Message<K extends MessageKind = MessageKind> = { [T in K]: { readonly kind: T } & Envelope & { readonly [F in keyof Body<T>]: Body<T>[F] } }[K]
+export type Message<K extends MessageKind = MessageKind> = {
+  [T in K]: { readonly kind: T } & Envelope & { readonly [F in keyof Body<T>]: Body<T>[F] }
+}[K]
 
 const envelope = P.struct({
   version: P.magic(P.U16LE, MESSAGE_VERSION),

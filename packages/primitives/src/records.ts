@@ -5,7 +5,7 @@
  */
 import { equalBytes, hexToBytes, sha256d, sha256dHex, u32le } from '@pouw/crypto'
 import * as P from 'micro-packed'
-import { type Coder, decodeStrict, hash32, type Hex, hexBytes, reserved } from './codec.ts'
+import { type Coder, decodeStrict, type Hex, hash32, hexBytes, reserved } from './codec.ts'
 import { OK, refuse, type Verdict } from './verdict.ts'
 
 export const RECORD_BYTES = 160
@@ -67,7 +67,14 @@ const buyTickets = P.struct({
 const participate = P.struct({ ticketId: hash32, proof: hexBytes(80), role: P.U8, reserved: reserved(1), similarity: P.U16LE })
 
 /** Type 04. */
-const dkgSuccessful = P.struct({ groupKey: hexBytes(48), n: P.U8, t: P.U8, qualified: P.U16LE, commitmentsRoot: hash32, transcriptHash: hash32 })
+const dkgSuccessful = P.struct({
+  groupKey: hexBytes(48),
+  n: P.U8,
+  t: P.U8,
+  qualified: P.U16LE,
+  commitmentsRoot: hash32,
+  transcriptHash: hash32,
+})
 
 /** Type 05. */
 const messageHistory = P.struct({
@@ -117,7 +124,14 @@ const replace = P.struct({
 })
 
 /** Type 09. */
-const confiscate = P.struct({ ticketId: hash32, evidenceRoot: hash32, reason: P.U8, reservedReason: reserved(3), amount: P.U64LE, reserved: reserved(40) })
+const confiscate = P.struct({
+  ticketId: hash32,
+  evidenceRoot: hash32,
+  reason: P.U8,
+  reservedReason: reserved(3),
+  amount: P.U64LE,
+  reserved: reserved(40),
+})
 
 /** Type 0A. */
 const testReveal = P.struct({ testRoot: hash32, keyHash: hash32, bitSet: P.U16LE, reserved: reserved(50) })
@@ -155,7 +169,10 @@ export const RECORD_CODES = {
 
 export type RecordType = keyof typeof BODIES
 
-type Body<K extends RecordType> = Omit<P.UnwrapCoder<(typeof BODIES)[K]>, 'reserved' | 'reservedBackups' | 'reservedRole' | 'reservedReason'>
+type Body<K extends RecordType> = Omit<
+  P.UnwrapCoder<(typeof BODIES)[K]>,
+  'reserved' | 'reservedBackups' | 'reservedRole' | 'reservedReason'
+>
 
 /** A decoded record: `type`, `flags`, `taskId` (zero in 01 and 02), and the fields of its type. */
 export type ChainRecord<K extends RecordType = RecordType> = {
@@ -201,7 +218,8 @@ function open(bytes: Uint8Array): { readonly record: ChainRecord } | { readonly 
   if (bytes.length !== RECORD_BYTES) return { code: 'record-length' }
   if (!equalBytes(bytes.subarray(0, 4), Uint8Array.of(0x50, 0x55, 0x57, 0x31))) return { code: 'record-magic' }
   if (bytes[4] !== 1) return { code: 'record-version' }
-  if (!equalBytes(sha256d(bytes.subarray(0, CHECKED_BYTES)).subarray(0, 4), bytes.subarray(CHECKED_BYTES))) return { code: 'record-checksum' }
+  if (!equalBytes(sha256d(bytes.subarray(0, CHECKED_BYTES)).subarray(0, 4), bytes.subarray(CHECKED_BYTES)))
+    return { code: 'record-checksum' }
   const type = (Object.keys(RECORD_CODES) as RecordType[]).find((name) => RECORD_CODES[name] === bytes[5])
   if (!type) return { code: 'record-type' }
   const outer = decodeStrict(frame, bytes.subarray(0, CHECKED_BYTES), CHECKED_BYTES)

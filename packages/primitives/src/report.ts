@@ -1,6 +1,6 @@
 /** The evaluators' report (A21): what the settlement pays for, attached to CHARGE_FOR_TASK. */
 import * as P from 'micro-packed'
-import { type Coder, decodeStrict, finite32, hash32, type Hex, listOf } from './codec.ts'
+import { type Coder, decodeStrict, finite32, type Hex, hash32, listOf } from './codec.ts'
 import { LIMITS } from './limits.ts'
 
 export interface Report {
@@ -25,7 +25,10 @@ const short = <T>(item: Coder<T>) => P.array(P.U8, item)
 
 const coder = P.struct({
   slots: P.U32LE,
-  miners: listOf(P.struct({ ticket: hash32, rank: P.U16LE, recorded: P.U32LE, modelHash: hash32, loss: finite32, accuracy: finite32 }), 1024),
+  miners: listOf(
+    P.struct({ ticket: hash32, rank: P.U16LE, recorded: P.U32LE, modelHash: hash32, loss: finite32, accuracy: finite32 }),
+    1024,
+  ),
   supervisors: short(P.struct({ ticket: hash32, signed: P.U32LE })),
   evaluators: short(hash32),
 })

@@ -44,10 +44,14 @@ export const amount: Check<bigint> = (value, path) => {
 }
 
 export function text(min: number, max: number): Check<string> {
-  return (value, path) => (typeof value === 'string' && value.length >= min && value.length <= max ? value : fail(path, `a text of ${min} to ${max} characters`, value))
+  return (value, path) =>
+    typeof value === 'string' && value.length >= min && value.length <= max
+      ? value
+      : fail(path, `a text of ${min} to ${max} characters`, value)
 }
 
-export const hash: Check<string> = (value, path) => (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value) ? value : fail(path, '64 lower-case hex digits', value))
+export const hash: Check<string> = (value, path) =>
+  typeof value === 'string' && /^[0-9a-f]{64}$/.test(value) ? value : fail(path, '64 lower-case hex digits', value)
 
 export function literal<const T extends string | number>(...allowed: readonly T[]): Check<T> {
   return (value, path) => allowed.find((one) => one === value) ?? fail(path, allowed.map((one) => JSON.stringify(one)).join(' or '), value)
@@ -81,7 +85,14 @@ export function encodeCanonical(value: object): Uint8Array {
 export function decodeCanonical<T extends object>(bytes: Uint8Array, check: Check<T>): T {
   let plain: unknown
   try {
-    plain = decode(bytes, { strict: true, rejectDuplicateMapKeys: true, allowIndefinite: false, allowUndefined: false, allowInfinity: false, allowNaN: false })
+    plain = decode(bytes, {
+      strict: true,
+      rejectDuplicateMapKeys: true,
+      allowIndefinite: false,
+      allowUndefined: false,
+      allowInfinity: false,
+      allowNaN: false,
+    })
   } catch (cause) {
     throw new TypeError(`not canonical CBOR: ${(cause as Error).message}`)
   }

@@ -1,7 +1,7 @@
 /** Slots of the message history and the group's certificates: bytes and hashes (spec 11, A19, A22). */
 import { hexToBytes, sha256, sha256Hex, utf8 } from '@pouw/crypto'
 import * as P from 'micro-packed'
-import { type Coder, decodeStrict, hash32, type Hex, u64Number } from './codec.ts'
+import { type Coder, decodeStrict, type Hex, hash32, u64Number } from './codec.ts'
 
 export interface SlotHeader {
   readonly taskId: Hex

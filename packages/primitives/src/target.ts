@@ -47,7 +47,14 @@ const RADIX = 16n
  * aserti3-2d: the next block's bits from the parent's height and time, in integers.
  * target = anchor target * 2^((time elapsed - spacing * (height difference + 1)) / half-life), the fractional power by a cubic.
  */
-export function asert(anchor: Anchor, parentHeight: number, parentTime: number, spacingS: number, halfLifeS: number, limit: bigint): number {
+export function asert(
+  anchor: Anchor,
+  parentHeight: number,
+  parentTime: number,
+  spacingS: number,
+  halfLifeS: number,
+  limit: bigint,
+): number {
   const elapsed = BigInt(parentTime - anchor.time)
   const ideal = BigInt(spacingS) * BigInt(parentHeight - anchor.height + 1)
   const halfLife = BigInt(halfLifeS)
@@ -56,7 +63,9 @@ export function asert(anchor: Anchor, parentHeight: number, parentTime: number, 
   const exponent = dividend / halfLife
   const shifts = exponent >> RADIX
   const fraction = exponent - (shifts << RADIX)
-  const factor = 65_536n + ((195_766_423_245_049n * fraction + 971_821_376n * fraction * fraction + 5_127n * fraction * fraction * fraction + (1n << 47n)) >> 48n)
+  const factor =
+    65_536n +
+    ((195_766_423_245_049n * fraction + 971_821_376n * fraction * fraction + 5_127n * fraction * fraction * fraction + (1n << 47n)) >> 48n)
   let target = bitsToTarget(anchor.bits)! * factor
   const shift = shifts - RADIX
   target = shift <= 0n ? target >> -shift : target << shift

@@ -35,8 +35,15 @@ function toRaw(tx: Tx, withWitness: boolean): RawTransaction {
   const segwit = withWitness && tx.inputs.some((input) => input.witness.length > 0)
   return {
     version: tx.version,
-    ...(segwit ? { segwitFlag: true, witnesses: tx.inputs.map((input) => [...input.witness]) } : { segwitFlag: undefined, witnesses: undefined }),
-    inputs: tx.inputs.map((input) => ({ txid: hexToBytes(input.txid).reverse(), index: input.index, finalScriptSig: input.scriptSig, sequence: input.sequence })),
+    ...(segwit
+      ? { segwitFlag: true, witnesses: tx.inputs.map((input) => [...input.witness]) }
+      : { segwitFlag: undefined, witnesses: undefined }),
+    inputs: tx.inputs.map((input) => ({
+      txid: hexToBytes(input.txid).reverse(),
+      index: input.index,
+      finalScriptSig: input.scriptSig,
+      sequence: input.sequence,
+    })),
     outputs: tx.outputs.map(({ amount, script }) => ({ amount, script })),
     lockTime: tx.lockTime,
   } as RawTransaction
@@ -95,7 +102,13 @@ export function txWeight(tx: Tx): number {
 export function signatureHash(tx: Tx, inputIndex: number, prevouts: readonly TxOutput[], hashType = 0): Uint8Array {
   if (prevouts.length !== tx.inputs.length) throw new RangeError(`expected ${tx.inputs.length} prevouts, received ${prevouts.length}`)
   const raw = toRaw(tx, false)
-  const library = new Transaction({ version: tx.version, lockTime: tx.lockTime, allowUnknownOutputs: true, allowUnknownInputs: true, disableScriptCheck: true })
+  const library = new Transaction({
+    version: tx.version,
+    lockTime: tx.lockTime,
+    allowUnknownOutputs: true,
+    allowUnknownInputs: true,
+    disableScriptCheck: true,
+  })
   const open = library as unknown as { inputs: unknown[]; outputs: unknown[] }
   open.inputs = raw.inputs as unknown[]
   open.outputs = raw.outputs as unknown[]

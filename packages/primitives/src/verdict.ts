@@ -20,6 +20,10 @@ export interface Refusal {
 
 export const OK: Accepted = { ok: true }
 
-export function refuse(code: string, action: Refusal['action'] = 'reject', more: { readonly check?: number; readonly detail?: string } = {}): Refusal {
+export function refuse(
+  code: string,
+  action: Refusal['action'] = 'reject',
+  more: { readonly check?: number; readonly detail?: string } = {},
+): Refusal {
   return { ok: false, code, action, ...more }
 }

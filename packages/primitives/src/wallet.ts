@@ -44,7 +44,11 @@ export function deriveKeys(mnemonic: string, passphrase = '', coinType = 0): Key
 }
 
 /** Plain BIP39 / BIP32 derivation: seed, private key and untweaked x-only public key at a path. @throws on a malformed phrase or path */
-export function deriveWalletPath(mnemonic: string, passphrase: string, path: string): { readonly seed: Uint8Array; readonly privkey: Uint8Array; readonly pubkey: Hex } {
+export function deriveWalletPath(
+  mnemonic: string,
+  passphrase: string,
+  path: string,
+): { readonly seed: Uint8Array; readonly privkey: Uint8Array; readonly pubkey: Hex } {
   const seed = mnemonicToSeedSync(mnemonic, passphrase)
   const leaf = HDKey.fromMasterSeed(seed).derive(path)
   return { seed, privkey: leaf.privateKey!, pubkey: bytesToHex(schnorrPublicKey(leaf.privateKey!)) }

@@ -9,11 +9,11 @@ import {
   type Block,
   blockId,
   type CertifiedBlock,
+  type Digest,
   decodeBlock,
   decodeCertifiedBlocks,
   decodeDigest,
   decodeIterationResult,
-  type Digest,
   encodeBlock,
   encodeCertifiedBlocks,
   encodeDigest,
@@ -24,8 +24,8 @@ import {
 import type { Context } from './context.ts'
 import { decodeHashes, encodeHashes } from './framing.ts'
 import type { GossipVerdict } from './ports.ts'
-import { checkCertificate, checkDigest, digestKey, quorumOf } from './verification/sortition.ts'
 import { checkWork, type Evidence } from './verification/evidence.ts'
+import { checkCertificate, checkDigest, digestKey, quorumOf } from './verification/sortition.ts'
 
 const CANDIDATES_MAX = 64
 const EARLY_DIGESTS_MAX = 512
@@ -213,7 +213,8 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
 
   function checkParentCertificate(block: Block): Verdict {
     const parent = chain.entry(block.header.hashPrevBlock)!
-    if (parent.height === 0) return block.parentCertificate.length === 0 ? { ok: true } : { ok: false, code: 'genesis-certificate', check: 3, action: 'reject' }
+    if (parent.height === 0)
+      return block.parentCertificate.length === 0 ? { ok: true } : { ok: false, code: 'genesis-certificate', check: 3, action: 'reject' }
     const certified = chain.block(parent.id)!
     const held = new Set(certified.certificate.map(digestKey))
     const verdict = checkCertificate(
@@ -231,7 +232,9 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
   /** A child shows its parent's certificate: the parent is VERIFIED by it whatever we saw ourselves (A18). */
   function adopt(candidate: Candidate, certificate: readonly Digest[]): Verdict {
     const view = chain.view(candidate.block.header.hashPrevBlock)
-    const verdict = checkCertificate(certificate, candidate.id, candidate.miner, view, params, networkId, (digest) => candidate.digests.has(digestKey(digest)))
+    const verdict = checkCertificate(certificate, candidate.id, candidate.miner, view, params, networkId, (digest) =>
+      candidate.digests.has(digestKey(digest)),
+    )
     if (!verdict.ok) return verdict
     return connect(candidate.block, certificate)
   }
@@ -286,7 +289,12 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       const certified = chain.block(entry.id)
       if (certified) context.effect({ kind: 'save-block', id: entry.id, height: entry.height, block: certified })
     }
-    context.emit('block-verified', { hash: printHash(id), height: chain.entry(id)!.height, kind: block.work.kind, verifiers: certificate.map((digest) => digest.ticketId) })
+    context.emit('block-verified', {
+      hash: printHash(id),
+      height: chain.entry(id)!.height,
+      kind: block.work.kind,
+      verifiers: certificate.map((digest) => digest.ticketId),
+    })
     for (const [other, candidate] of candidates) if (candidate.height < chain.tip().height - KEEP_BELOW_TIP) candidates.delete(other)
     if (connected.length > 0) {
       context.mempool.onTip(connected, disconnected)

@@ -1,6 +1,6 @@
 /** What the outside of a brain looks like: its configuration and the status that people read. */
-import type { Genesis } from '@pouw/chain'
-import type { Hex } from '@pouw/primitives'
+import type { Chain, Genesis } from '@pouw/chain'
+import type { Hex, Report } from '@pouw/primitives'
 import type { Effect, Event, GossipVerdict, Service, Topic } from './ports.ts'
 
 /** The operator's keys, all derived from one seed phrase (D9). */
@@ -19,6 +19,8 @@ export interface BrainConfig {
   readonly genesis: Genesis
   readonly keys: OperatorKeys
   readonly role: RoleName
+  /** What our ticket says when it is bought: taste for tasks (16 bytes, A24), families as a bit set, price, expiry in blocks after maturity. */
+  readonly ticket: { readonly preferences: Hex; readonly families: number; readonly price: bigint; readonly expiry: number }
   /** Wait this long between two filler runs, so that a small machine keeps its fans quiet; 0 = none. A15: a node may throttle filler work. */
   readonly fillerPauseMs: number
   /** Keep a restart point every so many iterations. */
@@ -33,6 +35,10 @@ export interface Brain {
   /** Answers a peer's request from our state; undefined = not found or malformed. */
   serve(service: Service, payload: Uint8Array): Uint8Array | undefined
   status(): NodeStatus
+  /** The client's model, once its task settled and the bytes arrived: preimage of `modelHash` (task, ticket, sequence, weights). */
+  result(): { readonly taskId: Hex; readonly modelHash: Hex; readonly report: Report; readonly model: Uint8Array } | undefined
+  /** The ledger, to read. */
+  readonly chain: Chain
 }
 
 export interface BlockSummary {
@@ -68,7 +74,14 @@ export interface NodeStatus {
     readonly lastSlot: number
   }[]
   /** Own training, if any. */
-  readonly training: { readonly taskId: Hex; readonly sequence: number; readonly due: number; readonly loss: number; readonly accuracy: number; readonly finalised: number } | null
+  readonly training: {
+    readonly taskId: Hex
+    readonly sequence: number
+    readonly due: number
+    readonly loss: number
+    readonly accuracy: number
+    readonly finalised: number
+  } | null
   /** Finished work of the client: filled when the task settled and the model arrived. */
   readonly result: { readonly taskId: Hex; readonly modelHash: Hex } | null
   readonly lastReplayMs: number | null

@@ -21,8 +21,8 @@ import {
   openSegment,
   replay,
   residualBytes,
-  segmentBytes,
   type SegmentData,
+  segmentBytes,
   type Trainer,
 } from '@pouw/training'
 import { mineHeader, nonceZero } from './mining/nonce.ts'
@@ -94,7 +94,16 @@ export function createComputer(options: ComputerOptions): Computer {
           })
           if (!result.ok) return refused(result.code)
           const { map, loss, accuracy, overdrive, endModelHash, endResidualHash } = result
-          return { kind: 'replay', map, loss, accuracy, overdrive, endModelHash, endResidualHash, gradientHash: result.gradientHash(job.verifier) }
+          return {
+            kind: 'replay',
+            map,
+            loss,
+            accuracy,
+            overdrive,
+            endModelHash,
+            endResidualHash,
+            gradientHash: result.gradientHash(job.verifier),
+          }
         }
         case 'evaluate':
           return evaluateModel(job)
@@ -121,11 +130,17 @@ export function createComputer(options: ComputerOptions): Computer {
       sequence = job.resume.sequence
       trainer.restore(sequence, model.weights, residual.residual)
     }
-    runs.set(job.run, { trainer, startWeights: new Float32Array(trainer.weights.length), startResidual: new Float32Array(trainer.weights.length) })
+    runs.set(job.run, {
+      trainer,
+      startWeights: new Float32Array(trainer.weights.length),
+      startResidual: new Float32Array(trainer.weights.length),
+    })
     return {
       kind: 'open-run',
       sequence,
-      modelHash: bytesToHex(sha256(modelBytes(job.taskId, job.ticketId, sequence, job.resume ? trainer.weights : initialWeights(job.document)))),
+      modelHash: bytesToHex(
+        sha256(modelBytes(job.taskId, job.ticketId, sequence, job.resume ? trainer.weights : initialWeights(job.document))),
+      ),
       residualHash: bytesToHex(sha256(residualBytes(job.taskId, job.ticketId, sequence, trainer.residual))),
     }
   }
@@ -168,7 +183,10 @@ export function createComputer(options: ComputerOptions): Computer {
         },
       }),
       ...(job.checkpoint && {
-        checkpoint: { model: modelBytes(...ids, job.sequence, trainer.weights), residual: residualBytes(...ids, job.sequence, trainer.residual) },
+        checkpoint: {
+          model: modelBytes(...ids, job.sequence, trainer.weights),
+          residual: residualBytes(...ids, job.sequence, trainer.residual),
+        },
       }),
     }
   }
@@ -185,12 +203,15 @@ export function createComputer(options: ComputerOptions): Computer {
       accuracy: result.accuracy,
       endModelHash: result.endModelHash,
       endResidualHash: result.endResidualHash,
-      overdrive: 0,
-      startedMs: 0,
-      finishedMs: 0,
-      signature: NO_SIGNATURE,
     })
-    return mineHeader(mining.zeroNonceHeader, nonceZero(result.endModelHash, result.map), messageHash, mining.historyRoot, mining.target, mining.budget)
+    return mineHeader(
+      mining.zeroNonceHeader,
+      nonceZero(result.endModelHash, result.map),
+      messageHash,
+      mining.historyRoot,
+      mining.target,
+      mining.budget,
+    )
   }
 
   function mineFiller(job: Job & { kind: 'mine-filler' }): JobResult {
@@ -203,7 +224,14 @@ export function createComputer(options: ComputerOptions): Computer {
       if (step.map.length === 0) continue
       const messageHash = fillerMessageHash(job.ticketId, j, step.endModelHash, step.endResidualHash, step.map)
       tries += mining.budget
-      const nonce = mineHeader(mining.zeroNonceHeader, nonceZero(step.endModelHash, step.map), messageHash, mining.historyRoot, mining.target, mining.budget)
+      const nonce = mineHeader(
+        mining.zeroNonceHeader,
+        nonceZero(step.endModelHash, step.map),
+        messageHash,
+        mining.historyRoot,
+        mining.target,
+        mining.budget,
+      )
       if (!nonce) continue
       const { endModelHash, endResidualHash, map } = step
       return { kind: 'mine-filler', tries, win: { iteration: j, nonce, endModelHash, endResidualHash, map, messageHash } }
@@ -211,8 +239,6 @@ export function createComputer(options: ComputerOptions): Computer {
     return { kind: 'mine-filler', tries }
   }
 }
-
-const NO_SIGNATURE = new Uint8Array(64)
 
 function refused(code: string): JobResult {
   return { kind: 'refused', code }

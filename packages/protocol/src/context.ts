@@ -147,7 +147,10 @@ export function createContext(config: BrainConfig, chain: Chain, directory: Dire
       return hash
     },
     ticket() {
-      return chain.view().tickets({ owner: config.keys.walletPublic }).find((ticket) => ticket.vrfKey === config.keys.ticketPublic && ticket.state !== 'SPENT')
+      return chain
+        .view()
+        .tickets({ owner: config.keys.walletPublic })
+        .find((ticket) => ticket.vrfKey === config.keys.ticketPublic && ticket.state !== 'SPENT')
     },
     submit(tx) {
       const verdict = context.mempool.add(tx)

@@ -41,10 +41,17 @@ const UNSIGNED = new Uint8Array(64)
 type Unsigned<T> = T extends unknown ? Omit<T, 'signature'> : never
 
 /** Encodes and signs; returns the bytes. */
-export function sealMessage(networkId: Hex, message: Unsigned<Message>, signer: { readonly ticketSeed: Uint8Array } | { readonly clientSecret: Uint8Array }): Uint8Array {
+export function sealMessage(
+  networkId: Hex,
+  message: Unsigned<Message>,
+  signer: { readonly ticketSeed: Uint8Array } | { readonly clientSecret: Uint8Array },
+): Uint8Array {
   const bytes = encodeMessage(networkId, { ...message, signature: UNSIGNED } as Message)
   const toSign = signedBytes(networkId, bytes)
-  bytes.set('ticketSeed' in signer ? ed25519Sign(toSign, signer.ticketSeed) : schnorrSign(sha256(toSign), signer.clientSecret), bytes.length - 64)
+  bytes.set(
+    'ticketSeed' in signer ? ed25519Sign(toSign, signer.ticketSeed) : schnorrSign(sha256(toSign), signer.clientSecret),
+    bytes.length - 64,
+  )
   return bytes
 }
 

@@ -1,9 +1,10 @@
 /**
  * The people of one task as every node derives them from the chain, and the plan they share: who trains which batch when.
  */
-import { bytesToHex, hexToBytes, merkleRoot, sha256 } from '@pouw/crypto'
+
 import type { TaskState, View } from '@pouw/chain'
-import { type Hex, trainingBatches, type TaskDocument } from '@pouw/primitives'
+import { bytesToHex, hexToBytes, merkleRoot, sha256 } from '@pouw/crypto'
+import { type Hex, type TaskDocument, trainingBatches } from '@pouw/primitives'
 import { assignBatches, batchRoot, createSchedule, initialWeights, modelHash, residualHash, type Schedule } from '@pouw/training'
 
 export interface Member {
@@ -84,7 +85,9 @@ export function planOf(group: Group, batchHashes: readonly Hex[]): Plan | undefi
   if (batchHashes.length !== trainingBatches(group.document) || batchHashes.length < group.miners.length) return undefined
   const tickets = group.miners.map((miner) => miner.ticketId)
   const { owner, capacity } = assignBatches(group.taskId, tickets, [...batchHashes], group.document.workers.epsilonBp)
-  const schedules = new Map(tickets.map((ticket, index) => [ticket, createSchedule(group.document, group.taskBlockId, ticket, owner, index)]))
+  const schedules = new Map(
+    tickets.map((ticket, index) => [ticket, createSchedule(group.document, group.taskBlockId, ticket, owner, index)]),
+  )
   const weights = initialWeights(group.document)
   const zero = new Float32Array(weights.length)
   const initial = new Map<Hex, { model: Hex; residual: Hex }>()

@@ -39,7 +39,13 @@ export type Service = 'blocks' | 'slots'
 /** What a body tells the protocol. */
 export type Event =
   /** First event; `stored` are the persisted pairs and `blocks` the saved best chain in ascending height (without genesis). */
-  | { readonly kind: 'start'; readonly stored: ReadonlyMap<string, Uint8Array>; readonly blocks: readonly CertifiedBlock[]; readonly peer: string; readonly addresses: readonly string[] }
+  | {
+      readonly kind: 'start'
+      readonly stored: ReadonlyMap<string, Uint8Array>
+      readonly blocks: readonly CertifiedBlock[]
+      readonly peer: string
+      readonly addresses: readonly string[]
+    }
   | { readonly kind: 'gossip'; readonly topic: Topic; readonly bytes: Uint8Array; readonly from: string }
   | { readonly kind: 'message'; readonly bytes: Uint8Array; readonly from: string }
   | { readonly kind: 'fetched'; readonly id: number; readonly bytes: Uint8Array | undefined }
@@ -52,7 +58,11 @@ export type Event =
 
 /** What an operator can ask of his node. */
 export type Command =
-  | { readonly kind: 'submit-task'; readonly document: TaskDocument; readonly data: { readonly features: Uint8Array; readonly labels: Uint8Array } }
+  | {
+      readonly kind: 'submit-task'
+      readonly document: TaskDocument
+      readonly data: { readonly features: Uint8Array; readonly labels: Uint8Array }
+    }
   | { readonly kind: 'buy-ticket' }
 
 /** What gossip validation answers before a message is forwarded. */
@@ -60,7 +70,14 @@ export type GossipVerdict = 'accept' | 'ignore' | 'reject'
 
 /** Heavy arithmetic, performed by `createComputer()` wherever the body likes (worker thread, inline). Jobs of one computer run in order. */
 export type Job =
-  | { readonly kind: 'open-run'; readonly run: string; readonly document: TaskDocument; readonly taskId: Hex; readonly ticketId: Hex; readonly resume?: { readonly sequence: number; readonly model: Uint8Array; readonly residual: Uint8Array } }
+  | {
+      readonly kind: 'open-run'
+      readonly run: string
+      readonly document: TaskDocument
+      readonly taskId: Hex
+      readonly ticketId: Hex
+      readonly resume?: { readonly sequence: number; readonly model: Uint8Array; readonly residual: Uint8Array }
+    }
   | {
       readonly kind: 'iterate'
       readonly run: string
@@ -94,7 +111,13 @@ export type Job =
     }
   | { readonly kind: 'evaluate'; readonly document: TaskDocument; readonly model: Uint8Array; readonly segments: readonly Uint8Array[] }
   | { readonly kind: 'cut-batches'; readonly document: TaskDocument; readonly taskId: Hex; readonly segments: readonly Uint8Array[] }
-  | { readonly kind: 'commit-data'; readonly document: TaskDocument; readonly seed: Uint8Array; readonly features: Uint8Array; readonly labels: Uint8Array }
+  | {
+      readonly kind: 'commit-data'
+      readonly document: TaskDocument
+      readonly seed: Uint8Array
+      readonly features: Uint8Array
+      readonly labels: Uint8Array
+    }
 
 /** Header fields of a template and what a nonce must reach; `budget` is `a` of spec 10.2. */
 export interface MiningTicket {
@@ -157,7 +180,18 @@ export type JobResult =
   | IterateResult
   | { readonly kind: 'final-model'; readonly hash: Hex; readonly bytes: Uint8Array }
   | { readonly kind: 'close-run' }
-  | { readonly kind: 'mine-filler'; readonly tries: number; readonly win?: { readonly iteration: number; readonly nonce: Hex; readonly endModelHash: Hex; readonly endResidualHash: Hex; readonly map: Uint8Array; readonly messageHash: Hex } }
+  | {
+      readonly kind: 'mine-filler'
+      readonly tries: number
+      readonly win?: {
+        readonly iteration: number
+        readonly nonce: Hex
+        readonly endModelHash: Hex
+        readonly endResidualHash: Hex
+        readonly map: Uint8Array
+        readonly messageHash: Hex
+      }
+    }
   | ReplayResult
   | { readonly kind: 'evaluate'; readonly loss: number; readonly accuracy: number; readonly commonestShare: number }
   | { readonly kind: 'cut-batches'; readonly hashes: readonly Hex[]; readonly batches: readonly Uint8Array[] }

@@ -1,6 +1,6 @@
 import type { TaskDocument } from '@pouw/primitives'
-import { type Backend, createNet, type Net } from '@pouw/tensor'
-import { modelOf } from './model.ts'
+import { createNet } from '@pouw/tensor'
+import { type Backend, modelOf } from './model.ts'
 import type { SegmentData } from './segments.ts'
 
 /** What an evaluator reports about one model (spec 14, A21); all binary32, so honest reports are equal bytes. */
@@ -31,12 +31,13 @@ export function evaluate(doc: TaskDocument, weights: Float32Array, testSegments:
     shares[label]!++
   }
   const chunk = Math.min(doc.ml.batch, count)
-  let net = netWith(doc, weights, chunk, backend)
+  const net = createNet(modelOf(doc), chunk, backend)
+  if (weights.length !== net.weights.length) throw new RangeError(`evaluate: expected ${net.weights.length} weights, got ${weights.length}`)
+  net.weights.set(weights)
   let lossSum = 0
   let right = 0
   for (let first = 0; first < count; ) {
     const size = Math.min(chunk, count - first)
-    if (size !== chunk) net = netWith(doc, weights, size, backend)
     net.loadBatch(samples.features.subarray(first * features, (first + size) * features), samples.labels.subarray(first, first + size), Math.fround(scale))
     const result = net.forward()
     lossSum += result.lossSum
@@ -44,13 +45,6 @@ export function evaluate(doc: TaskDocument, weights: Float32Array, testSegments:
     first += size
   }
   return { loss: Math.fround(lossSum / count), accuracy: Math.fround(right / count), commonestShare: Math.fround(Math.max(...shares) / count) }
-}
-
-function netWith(doc: TaskDocument, weights: Float32Array, batch: number, backend: Backend | undefined): Net {
-  const net = createNet(modelOf(doc), batch, backend)
-  if (weights.length !== net.weights.length) throw new RangeError(`evaluate: expected ${net.weights.length} weights, got ${weights.length}`)
-  net.weights.set(weights)
-  return net
 }
 
 /** One array each for features and labels: chunks run across the ends of segments. */

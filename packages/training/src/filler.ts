@@ -1,7 +1,8 @@
 import { hexToBytes, sha256, sha256dHex, sha256Hex, shuffle, u32le, utf8 } from '@pouw/crypto'
 import type { Hex, NetworkParams } from '@pouw/primitives'
-import { type Backend, createNet, defineModel, initXavier } from '@pouw/tensor'
+import { createNet, defineModel, initXavier } from '@pouw/tensor'
 import { gradientHash, type IterationFailure, type Samples, step, type StepOutput, type StepRules } from './iteration.ts'
+import type { Backend } from './model.ts'
 import { modelHash, residualHash } from './state-bytes.ts'
 import { syntheticDataset } from './synthetic.ts'
 
@@ -65,7 +66,7 @@ export function createFillerEngine(params: FillerParams, backend?: Backend): Fil
   if (params.iterations * params.batch > params.samples)
     throw new RangeError(`createFillerEngine: ${params.iterations} batches of ${params.batch} do not fit ${params.samples} samples`)
   const model = defineModel({
-    features: params.features,
+    inputs: params.features,
     layers: [
       ...params.hidden.map((nodes, i) => ({ id: `hidden${i}`, nodes, activation: 'relu' as const })),
       { id: 'output', nodes: params.classes, activation: 'identity' as const },

@@ -14,6 +14,7 @@ export type { FillerEngine, FillerParams, FillerRun, FillerStep } from './filler
 export { createFiller, createFillerEngine, fillerBatchBytes, fillerMessageHash, fillerParams, fillerSeed, replayFiller } from './filler.ts'
 export type { IterationFailure, IterationOutput } from './iteration.ts'
 export { openMap } from './iteration.ts'
+export type { Backend } from './model.ts'
 export { initialWeights } from './model.ts'
 export type { ReplayInput, ReplayOutput } from './replay.ts'
 export { replay } from './replay.ts'

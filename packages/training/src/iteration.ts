@@ -56,14 +56,14 @@ export function step(net: Net, rules: StepRules, maps: readonly Uint32Array[], s
   applyPeers(net, maps, q, rules.peerScale)
   net.backward()
   const { words, overdrive } = net.exchange(rules.tau, q)
-  const { loss, accuracy } = net.forward()
-  if (!net.isFinite()) return undefined
-  return { map: encodeMap(words), loss, accuracy, overdrive }
+  const { lossSum, correct } = net.forward()
+  if (!Number.isFinite(lossSum) || !net.isFinite()) return undefined
+  return { map: encodeMap(words), loss: Math.fround(lossSum / rules.batch), accuracy: Math.fround(correct / rules.batch), overdrive }
 }
 
 /** Step 2 (A10, A25): every coordinate moves by fl(fl(q * peerScale) * sum), rounded once more on subtraction. */
 export function applyPeers(net: Net, maps: readonly Uint32Array[], q: number, peerScale: number): void {
-  if (maps.length > 0) net.applyPeers([...maps], Math.fround(q * Math.fround(peerScale)))
+  if (maps.length > 0) net.applyPeers(maps, Math.fround(q * Math.fround(peerScale)))
 }
 
 /**

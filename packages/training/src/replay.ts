@@ -1,6 +1,6 @@
 import type { Hex, TaskDocument } from '@pouw/primitives'
-import type { Backend } from '@pouw/tensor'
 import type { IterationFailure, IterationOutput } from './iteration.ts'
+import type { Backend } from './model.ts'
 import { openModel, openResidual } from './state-bytes.ts'
 import { createTrainer } from './trainer.ts'
 

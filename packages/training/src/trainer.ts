@@ -1,9 +1,9 @@
 import type { Hex, TaskDocument } from '@pouw/primitives'
-import { type Backend, createNet } from '@pouw/tensor'
+import { createNet } from '@pouw/tensor'
 import { openBatch } from './batches.ts'
 import { bytesToHex, sha256 } from '@pouw/crypto'
 import { applyPeers, gradientHash, type IterationFailure, type IterationOutput, openMaps, step, type StepRules } from './iteration.ts'
-import { initialWeights, modelOf } from './model.ts'
+import { type Backend, initialWeights, modelOf } from './model.ts'
 import { quantum, rateAt } from './schedule.ts'
 import { modelBytes, modelHash, residualHash } from './state-bytes.ts'
 

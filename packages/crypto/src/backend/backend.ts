@@ -1,4 +1,4 @@
-import type { BlsPoints } from '../bls-points.ts'
+import type { Bls } from '../bls.ts'
 
 /**
  * What differs between Node and a browser tab. Both backends give equal bits for equal input; the tests
@@ -13,7 +13,7 @@ export interface Backend {
   sha256Hex(...parts: Uint8Array[]): string
   sha256dHex(...parts: Uint8Array[]): string
   readonly ed25519: Ed25519Primitives
-  readonly blsPoints: BlsPoints
+  readonly bls: Bls
 }
 
 /** Ed25519 below the strict rules: callers check lengths and encodings first. */

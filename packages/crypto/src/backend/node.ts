@@ -7,13 +7,14 @@ import {
   hash,
   type KeyObject,
 } from 'node:crypto'
+import { createBls } from '../bls.ts'
 import { createBoundedCache } from '../bounded-cache.ts'
 import type { Backend, Ed25519Primitives } from './backend.ts'
-import { createBlstPoints } from './blst-points.ts'
+import { createNodeBls } from './node-bls.ts'
 
-/** Hashes and Ed25519 by OpenSSL, BLS key and signature points by blst. */
+/** Hashes and Ed25519 by OpenSSL, BLS by blst and mcl. */
 export function createNodeBackend(): Backend {
-  return { name: 'node', ...createSha256(), ed25519: createEd25519(), blsPoints: createBlstPoints() }
+  return { name: 'node', ...createSha256(), ed25519: createEd25519(), bls: createBls(createNodeBls()) }
 }
 
 /** Parts up to this many bytes in all are joined in one buffer, so that hashing them is a single call. */

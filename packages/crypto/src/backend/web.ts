@@ -1,10 +1,11 @@
 import { mulAddUnsafe } from '@noble/curves/abstract/curve.js'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { sha256, sha512 } from '@noble/hashes/sha2.js'
+import { createBls } from '../bls.ts'
 import { bytesToHex, concatBytes, equalBytes } from '../bytes.ts'
 import { readScalar } from '../ed25519-encoding.ts'
 import type { Backend, Ed25519Primitives } from './backend.ts'
-import { createNoblePoints } from './noble-points.ts'
+import { createNobleBls } from './noble-bls.ts'
 
 /** Everything in plain JavaScript, for browsers and any other runtime. */
 export function createWebBackend(): Backend {
@@ -16,7 +17,7 @@ export function createWebBackend(): Backend {
     sha256Hex: (...parts) => bytesToHex(digest(parts)),
     sha256dHex: (...parts) => bytesToHex(sha256(digest(parts))),
     ed25519: nobleEd25519,
-    blsPoints: createNoblePoints(),
+    bls: createBls(createNobleBls()),
   }
 }
 

@@ -9,6 +9,19 @@ import type { NetworkParams } from '@pouw/primitives'
 /** Base units of one coin. */
 export const COIN = 100_000_000n
 
+/**
+ * What a devnet's tickets say of themselves. Logarithms of a task like the MNIST example in the byte layout of A24 (model size, batch
+ * bytes, epochs, fee, deadline, miners, stake; family 0), so that the ticket nearly always hits such a task; one family only, which is
+ * the other part of the similarity.
+ */
+export const DEVNET_TICKET = {
+  preferences: '808020f03010d000ff00000000000000',
+  families: 1,
+  price: 1n * COIN,
+  // Six weeks of two-second blocks: no devnet outlives its tickets.
+  expiry: 2_000_000,
+}
+
 export function devnetParams(genesisTime: number): NetworkParams {
   return {
     name: 'devnet',
@@ -38,7 +51,7 @@ export function devnetParams(genesisTime: number): NetworkParams {
 
     // Workers buy at height h and may work from h + 1: nobody waits on a devnet.
     ticketMaturity: 1,
-    ticketPriceMin: 1n * COIN,
+    ticketPriceMin: DEVNET_TICKET.price,
     // The authors' chain has the same bound, against floods of tickets.
     maxNewTicketsPerBlock: 20,
 

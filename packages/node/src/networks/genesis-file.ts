@@ -30,7 +30,7 @@ export async function readGenesis(file: string): Promise<Genesis> {
 }
 
 export function formatGenesis(genesis: Genesis): string {
-  const whole = { format: FORMAT, paramsHash: hashOf(genesis), ...genesis }
+  const whole = { format: FORMAT, paramsHash: paramsHash(genesis.params), ...genesis }
   return JSON.stringify(whole, (_, value) => (typeof value === 'bigint' ? value.toString() : value), 2)
 }
 
@@ -40,12 +40,7 @@ export function parseGenesis(text: string): Genesis {
   if (whole?.format !== FORMAT) throw new TypeError(`expected format ${FORMAT}, received ${whole?.format}`)
   if (!Array.isArray(whole.identities)) throw new TypeError('expected a list of identities')
   const genesis: Genesis = { params: whole.params, identities: whole.identities }
-  const hash = hashOf(genesis)
+  const hash = paramsHash(genesis.params)
   if (hash !== whole.paramsHash) throw new TypeError(`the parameters hash to ${hash}, but the file says ${whole.paramsHash}`)
   return genesis
-}
-
-function hashOf(genesis: Genesis): string {
-  const hash: string | Uint8Array = paramsHash(genesis.params)
-  return typeof hash === 'string' ? hash : Buffer.from(hash).toString('hex')
 }

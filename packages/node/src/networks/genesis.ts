@@ -1,7 +1,7 @@
 import type { Genesis, GenesisIdentity } from '@pouw/chain'
 import { deriveKeys, type NetworkParams } from '@pouw/primitives'
 import type { RoleName } from '@pouw/protocol'
-import { COIN, devnetParams } from './devnet.ts'
+import { COIN, DEVNET_TICKET, devnetParams } from './devnet.ts'
 
 export interface GenesisOptions {
   /** One role per identity; the identities keep this order. */
@@ -34,6 +34,7 @@ export function makeGenesis({ roles, seedPhrases, nowS, params = devnetParams(no
   const verifiersMin = Math.max(params.verifierDraw, params.verifierQuorum)
   if (verifiers < verifiersMin) throw new RangeError(`makeGenesis: expected at least ${verifiersMin} verifiers, received ${verifiers}`)
 
+  const { preferences, families, expiry } = DEVNET_TICKET
   const identities = roles.map((role, i): GenesisIdentity => {
     const keys = deriveKeys(seedPhrases[i]!)
     const ticketRole = role === 'verifier' ? TICKET_ROLE.verifier : i === firstMiner ? TICKET_ROLE.miner : undefined
@@ -42,19 +43,10 @@ export function makeGenesis({ roles, seedPhrases, nowS, params = devnetParams(no
       ticketPublic: keys.ticketPublic,
       coins: role === 'client' ? COINS.client : COINS.worker,
       outputs: OUTPUTS,
-      ...(ticketRole && { ticket: { role: ticketRole, preferences: PREFERENCES, families: 1, expiry: EXPIRY_BLOCKS } }),
+      ...(ticketRole && { ticket: { role: ticketRole, preferences, families, expiry } }),
     }
   })
   return { params, identities }
 }
 
 const TICKET_ROLE = { miner: 1, verifier: 4 } as const
-
-/**
- * Logarithms of a task like the MNIST example, in the byte layout of A24 (model size, batch bytes, epochs, fee, deadline, miners, stake;
- * family 0), so that the ticket nearly always hits such a task.
- */
-const PREFERENCES = '808020f03010d000ff00000000000000'
-
-/** Six weeks of two-second blocks: no devnet outlives its tickets. */
-const EXPIRY_BLOCKS = 2_000_000

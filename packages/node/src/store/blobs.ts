@@ -4,7 +4,7 @@
  * Reads check the hash: a file that rotted is dropped and counts as missing, since any peer can give the true bytes again.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { sha256Hex } from '@pouw/crypto'
 import { type Hex, OperationError } from '@pouw/primitives'
@@ -158,11 +158,6 @@ export function createMemoryBlobs(): BlobStore {
   }
 }
 
-/** Hashes of every file of a blob store, for inspection. */
-export async function listBlobs(path: string): Promise<Hex[]> {
-  const names = await readdir(path, { recursive: true, withFileTypes: true })
-  return names.filter((entry) => entry.isFile() && /^[0-9a-f]{64}$/.test(entry.name)).map((entry) => entry.name)
-}
 
 /** Least recently used bytes leave first. Bytes larger than the whole cache are not kept. */
 function createBytesCache(bytesMax: number) {

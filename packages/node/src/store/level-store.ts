@@ -52,7 +52,8 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<Store>
         if (!block) break
         blocks.push(block)
       }
-      const lost = ids.length - blocks.length
+      // The tip is written apart, so that a hole in the index of heights shows too.
+      const lost = (await readTip(level)) - blocks.length
       if (lost > 0) {
         cutAbove(blocks.length)
         enqueue({ type: 'put', key: 't!', value: decimal(blocks.length) })
@@ -125,6 +126,11 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<Store>
     await tail
     if (broken) throw broken
   }
+}
+
+async function readTip(level: ClassicLevel<string, Uint8Array>): Promise<number> {
+  const value = await level.get('t!')
+  return value ? Number(new TextDecoder().decode(value)) : 0
 }
 
 async function readHeights(level: ClassicLevel<string, Uint8Array>): Promise<Hex[]> {

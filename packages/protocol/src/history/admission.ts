@@ -26,15 +26,19 @@ export function admitResult(group: Group, plan: Plan, log: TaskLog, tips: Tips, 
   if (!schedule) return refuse('not-an-active-miner', 'reject', { check: 6 })
   const tip = tipOf(log, tips, result.ticketId)
   const expected = (tip?.sequence ?? 0) + 1
-  if (result.sequence !== expected) return refuse(result.sequence < expected ? 'sequence-used' : 'sequence-gap', result.sequence < expected ? 'reject' : 'drop')
+  if (result.sequence !== expected)
+    return refuse(result.sequence < expected ? 'sequence-used' : 'sequence-gap', result.sequence < expected ? 'reject' : 'drop')
   if (result.sequence > schedule.iterations) return refuse('sequence-not-due')
   const S = group.document.ml.staleness
   if (result.sequence > S && !log.result(result.ticketId, result.sequence - S)) return refuse('staleness-bound', 'drop')
   if (result.previousHash !== (tip?.core ?? ZERO_HASH)) return refuse('previous-hash')
-  if (result.startModelHash !== (tip?.message.endModelHash ?? plan.initialModelHash(result.ticketId))) return refuse('start-model', 'reject', { check: 13 })
-  if (result.startResidualHash !== (tip?.message.endResidualHash ?? plan.initialResidualHash(result.ticketId))) return refuse('start-residual', 'reject', { check: 13 })
+  if (result.startModelHash !== (tip?.message.endModelHash ?? plan.initialModelHash(result.ticketId)))
+    return refuse('start-model', 'reject', { check: 13 })
+  if (result.startResidualHash !== (tip?.message.endResidualHash ?? plan.initialResidualHash(result.ticketId)))
+    return refuse('start-residual', 'reject', { check: 13 })
   const due = schedule.at(result.sequence)
-  if (result.epoch !== due.epoch || result.batchIndex !== due.batchIndex || result.batchHash !== plan.batchHashes[due.batchIndex]) return refuse('batch-not-due', 'reject', { check: 11 })
+  if (result.epoch !== due.epoch || result.batchIndex !== due.batchIndex || result.batchHash !== plan.batchHashes[due.batchIndex])
+    return refuse('batch-not-due', 'reject', { check: 11 })
   if (!Object.is(result.rate, due.rate) || !Object.is(result.tau, group.document.ml.optimizer.tau)) return refuse('schedule')
   return admitCut(log, result, tip?.message.peerCut ?? 0)
 }
@@ -43,12 +47,21 @@ export function admitResult(group: Group, plan: Plan, log: TaskLog, tips: Tips, 
 export function admitCut(log: TaskLog, result: IterationResult, previousCut: number): Verdict {
   if (result.peerCut > log.lastSlot) return refuse('cut-not-final', 'drop', { check: 12 })
   if (!cutIsCanonical(log, result.ticketId, previousCut, result.peerCut)) return refuse('cut-not-canonical', 'reject', { check: 12 })
-  if (result.peerHash !== peerHash(log.peers(result.ticketId, previousCut, result.peerCut))) return refuse('peer-hash', 'reject', { check: 12 })
+  if (result.peerHash !== peerHash(log.peers(result.ticketId, previousCut, result.peerCut)))
+    return refuse('peer-hash', 'reject', { check: 12 })
   return OK
 }
 
 /** Other messages of the history: slot 0 is the ASSIGNMENT and everybody's READY; FINAL_MODEL once, after the miner's last due IT_RES. */
-export function admitMessage(group: Group, plan: Plan, log: TaskLog, slot: number, message: Message, leader: Hex, trainingOver: boolean): Verdict {
+export function admitMessage(
+  group: Group,
+  plan: Plan,
+  log: TaskLog,
+  slot: number,
+  message: Message,
+  leader: Hex,
+  trainingOver: boolean,
+): Verdict {
   switch (message.kind) {
     case 'ASSIGNMENT':
       return slot === 0 && message.sender === leader && message.batches === plan.batchHashes.length && message.batchRoot === plan.batchRoot
@@ -59,7 +72,8 @@ export function admitMessage(group: Group, plan: Plan, log: TaskLog, slot: numbe
     case 'FINAL_MODEL': {
       const last: LoggedResult | undefined = log.latest(message.sender)
       if (slot === 0 || !trainingOver) return refuse('training-not-over', 'drop')
-      if (!group.miners.some((miner) => miner.ticketId === message.sender) || message.lastSequence !== (last?.message.sequence ?? 0)) return refuse('final-model')
+      if (!group.miners.some((miner) => miner.ticketId === message.sender) || message.lastSequence !== (last?.message.sequence ?? 0))
+        return refuse('final-model')
       return log.find('FINAL_MODEL').some((logged) => logged.message.sender === message.sender) ? refuse('final-model-twice') : OK
     }
     default:

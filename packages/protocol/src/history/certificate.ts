@@ -25,10 +25,22 @@ export function combineShares(shares: readonly Share[], needed: number): Certifi
 export function groupSigned(members: readonly Member[], needed: number, message: Uint8Array, certificate: Certificate): boolean {
   if (certificate.signers >>> members.length !== 0) return false
   const signers = members.filter((_, index) => (certificate.signers >>> index) & 1)
-  return signers.length >= needed && bls.fastAggregateVerify(signers.map((member) => member.blsKey), message, certificate.signature)
+  return (
+    signers.length >= needed &&
+    bls.fastAggregateVerify(
+      signers.map((member) => member.blsKey),
+      message,
+      certificate.signature,
+    )
+  )
 }
 
 /** The certificate of a slot: over its header hash and the history root up to it (A22). */
 export function certificateIsValid(group: Group, header: SlotHeader, historyRoot: Hex, certificate: Certificate): boolean {
-  return groupSigned(group.supervisors, threshold(group.supervisors.length), slotSigningHash(slotHeaderHash(header), historyRoot), certificate)
+  return groupSigned(
+    group.supervisors,
+    threshold(group.supervisors.length),
+    slotSigningHash(slotHeaderHash(header), historyRoot),
+    certificate,
+  )
 }

@@ -25,7 +25,11 @@ const QUIET_MS = 1500
 /**
  * @param onSlot called after each append, in slot order
  */
-export function createFollower(context: Context, group: Group, options: { readonly keep: boolean; readonly onSlot: (slot: number) => void; readonly active: () => boolean }): Follower {
+export function createFollower(
+  context: Context,
+  group: Group,
+  options: { readonly keep: boolean; readonly onSlot: (slot: number) => void; readonly active: () => boolean },
+): Follower {
   const log = createTaskLog(group.taskId)
   const ahead = new Map<number, FinalSlot>()
   let asking = false
@@ -53,7 +57,9 @@ export function createFollower(context: Context, group: Group, options: { readon
     },
     catchUp() {
       if (asking) return
-      const others = group.supervisors.map((member) => context.peerOf(member.ticketId)).filter((peer) => peer !== undefined && peer !== context.peer)
+      const others = group.supervisors
+        .map((member) => context.peerOf(member.ticketId))
+        .filter((peer) => peer !== undefined && peer !== context.peer)
       const peer = others[turn++ % Math.max(1, others.length)]
       if (!peer) return
       asking = true

@@ -134,8 +134,13 @@ export function createTaskLog(taskId: Hex): TaskLog {
     find: (kind) => others.filter((logged) => 'kind' in logged.message && logged.message.kind === kind) as never,
     slotPath(logged) {
       const slot = entries[logged.slot]!
-      const leaves = slot.map((entry) => slotLeafBytes(entry.id))
-      return { header: slots[logged.slot]!.header, index: logged.index, size: slot.length, path: merkleProof(leaves, logged.index).map(bytesToHex) }
+      const leaves = slot.map((entry) => slotLeaf(entry.id))
+      return {
+        header: slots[logged.slot]!.header,
+        index: logged.index,
+        size: slot.length,
+        path: merkleProof(leaves, logged.index).map(bytesToHex),
+      }
     },
     historyPath: (slot, cut) => ({ size: cut + 1, path: tree.proof(slot, cut + 1).map(bytesToHex) }),
     recorded: (logged, cut) => ({ message: logged.bytes, inSlot: log.slotPath(logged), inHistory: log.historyPath(logged.slot, cut) }),
@@ -147,18 +152,16 @@ export function isResult(logged: Logged): logged is LoggedResult {
   return 'core' in logged
 }
 
-/** The 32-byte leaf of a message id in its slot's tree: SHA-256(0x02 || id); spec 11.3. */
-export function slotLeafBytes(id: Hex): Uint8Array {
-  return sha256(slotLeaf(id))
-}
-
 /** Merkle root over the messages of a slot, in slot order. */
 export function slotRoot(messageIds: readonly Hex[]): Hex {
-  return bytesToHex(merkleRoot(messageIds.map(slotLeafBytes)))
+  return bytesToHex(merkleRoot(messageIds.map(slotLeaf)))
 }
 
 /** Decodes a slot's messages in place `index`; undefined if any is malformed, out of order, or the root disagrees. */
-export function openSlot(slot: { readonly header: SlotHeader; readonly messages: readonly Uint8Array[] }, index: number): Logged[] | undefined {
+export function openSlot(
+  slot: { readonly header: SlotHeader; readonly messages: readonly Uint8Array[] },
+  index: number,
+): Logged[] | undefined {
   if (slot.header.slot !== index) return undefined
   const opened: Logged[] = []
   for (const bytes of slot.messages) {

@@ -1,14 +1,15 @@
 /**
  * Filler work: a network-defined training run that keeps the chain alive when no task trains (A11, A15).
  */
+import { workTarget } from '@pouw/chain'
 import { ed25519Sign } from '@pouw/crypto'
 import { type Block, blockId, type Hex } from '@pouw/primitives'
 import { fillerSeed } from '@pouw/training'
 import type { Blocks } from '../blocks.ts'
 import type { Context } from '../context.ts'
-import { fillerBudget, fillerSigned } from '../verification/evidence.ts'
 import { ZERO_HASH } from '../history/log.ts'
-import { extraNonce, makeTemplate, targetFor } from './templates.ts'
+import { fillerBudget, fillerSigned } from '../verification/evidence.ts'
+import { extraNonce, makeTemplate } from './templates.ts'
 
 const ALLOWED = new Set(['LIVE', 'CANDIDATE', 'BACKUP', 'ACTIVE'])
 /** With an ACTIVE ticket in a training task, filler waits for so many block spacings without a block (A15). */
@@ -53,7 +54,7 @@ export function createFillerMiner(context: Context, blocks: Blocks): FillerMiner
     const mining = {
       zeroNonceHeader: template.zeroNonceHeader,
       historyRoot: ZERO_HASH,
-      target: targetFor(params, template.header.bits, 'filler'),
+      target: workTarget(params, template.header.bits, 'filler'),
       budget: fillerBudget(params),
     }
     context.compute({ kind: 'mine-filler', seed, ticketId, mining }, (result) => {

@@ -56,7 +56,14 @@ export function worthATry(cost: TryCost, params: number, samples: number): boole
  * Tries the `budget` nonces of one iteration against the target; returns the first nonce that meets it.
  * One try is one SHA256d of the 172-byte header. The block id is read as a little-endian number, as in Bitcoin.
  */
-export function mineHeader(zeroNonceHeader: Uint8Array, zero: Uint8Array, messageHash: Hex, historyRoot: Hex, target: bigint, budget: number): Hex | undefined {
+export function mineHeader(
+  zeroNonceHeader: Uint8Array,
+  zero: Uint8Array,
+  messageHash: Hex,
+  historyRoot: Hex,
+  target: bigint,
+  budget: number,
+): Hex | undefined {
   const header = concatBytes(zeroNonceHeader, zero, hexToBytes(messageHash), hexToBytes(historyRoot))
   const bound = hexToBytes(target.toString(16).padStart(64, '0'))
   for (let j = 0; j < budget; j++) {

@@ -2,14 +2,12 @@
  * Block templates: what a miner would put into a block on the current tip (spec 10.3).
  * One template serves until the tip, the clock's second or the waiting transactions change.
  */
-import { hexToBytes } from '@pouw/crypto'
+
 import { buildTemplate } from '@pouw/chain'
-import { bitsToTarget, encodeHeader, type Header, type Hex, type NetworkParams, type Tx, zeroNonceHash } from '@pouw/primitives'
+import { hexToBytes } from '@pouw/crypto'
+import { encodeHeader, type Header, type Hex, type Tx, ZERO_NONCE_HEADER_BYTES, zeroNonceHash } from '@pouw/primitives'
 import type { Blocks } from '../blocks.ts'
 import type { Context } from '../context.ts'
-
-/** Length of the header's prefix that a commitment fixes. */
-export const ZERO_NONCE_BYTES = 76
 
 export interface Template {
   readonly parentId: Hex
@@ -19,28 +17,24 @@ export interface Template {
   readonly zeroNonceHash: Hex
 }
 
-/** A filler block meets the target of nBits, a client-task block one that is F times easier, up to the network's limit (A15). */
-export function targetFor(params: NetworkParams, bits: number, kind: 'filler' | 'task'): bigint {
-  const target = bitsToTarget(bits)!
-  if (kind === 'filler') return target
-  const limit = bitsToTarget(params.limitBits)!
-  const eased = target * BigInt(params.fillerFactor)
-  return eased < limit ? eased : limit
-}
-
 /** @param extra up to 32 bytes in the coinbase input that make the template differ from the last one; filler runs need a fresh seed each */
 export function makeTemplate(context: Context, blocks: Blocks, ticketId: Hex, extra: Uint8Array): Template {
   const { chain, mempool, params } = context
   const parentId = chain.tip().id
   const { header, transactions } = buildTemplate(chain, {
-    parentId,
     ticketId,
     timeS: Math.floor(context.nowMs / 1000),
     parentCertificate: blocks.certificateOf(parentId),
     transactions: mempool.select(params.maxBlockBytes - BLOCK_RESERVE),
     extra,
   })
-  return { parentId, header, transactions, zeroNonceHeader: encodeHeader(header).subarray(0, ZERO_NONCE_BYTES), zeroNonceHash: zeroNonceHash(header) }
+  return {
+    parentId,
+    header,
+    transactions,
+    zeroNonceHeader: encodeHeader(header).subarray(0, ZERO_NONCE_HEADER_BYTES),
+    zeroNonceHash: zeroNonceHash(header),
+  }
 }
 
 /** Room for coinbase and the work's evidence, which travel in the same block. */

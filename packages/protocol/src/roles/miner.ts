@@ -5,10 +5,10 @@
  * Own messages are durable before they are sent. After a restart the miner trains again from its checkpoint with the cuts that its stored
  * messages declare, which gives the same bytes, and goes on where it stopped.
  */
-import type { Entry } from '@pouw/chain'
+import { type Entry, workTarget } from '@pouw/chain'
 import {
-  batchBytes,
   type Block,
+  batchBytes,
   coreHash,
   decodeIterationResult,
   encodeBundle,
@@ -22,12 +22,12 @@ import {
 import type { Blocks } from '../blocks.ts'
 import type { Context } from '../context.ts'
 import { sealResult } from '../envelope.ts'
-import { decodeHashes, decodeCheckpoint, encodeCheckpoint } from '../framing.ts'
+import { decodeCheckpoint, decodeHashes, encodeCheckpoint } from '../framing.ts'
 import { type Group, type Plan, planOf } from '../group.ts'
 import { lastTrainingSlot, trainingComplete } from '../history/admission.ts'
 import { createFollower, type Follower } from '../history/follower.ts'
 import { cutIsCanonical, type LoggedResult, peerHash, ZERO_HASH } from '../history/log.ts'
-import { createTemplateSource, targetFor, type Template } from '../mining/templates.ts'
+import { createTemplateSource, type Template } from '../mining/templates.ts'
 import type { IterateResult } from '../ports.ts'
 import { commitmentDistance, peersNeeded, taskBudget } from '../verification/evidence.ts'
 
@@ -40,7 +40,13 @@ export interface MinerRun {
   readonly follower: Follower
   onMessage(message: Message, bytes: Uint8Array): void
   onTip(connected: readonly Entry[]): void
-  progress(): { readonly sequence: number; readonly due: number; readonly loss: number; readonly accuracy: number; readonly finalised: number }
+  progress(): {
+    readonly sequence: number
+    readonly due: number
+    readonly loss: number
+    readonly accuracy: number
+    readonly finalised: number
+  }
   close(): void
 }
 
@@ -127,29 +133,41 @@ export function createMinerRun(
     if (!group.supervisors.some((member) => member.ticketId === assignment.sender)) return
     preparing = true
     const supervisors = () => group.supervisors.map((member) => context.peerOf(member.ticketId)).filter((peer) => peer !== undefined)
-    context.fetch(assignment.tableHash, supervisors, 32 * assignment.batches, () => !closed, (table) => {
-      const hashes = decodeHashes(table)
-      plan = hashes && planOf(group, hashes)
-      if (!plan || plan.batchRoot !== assignment.batchRoot) {
-        plan = undefined
-        preparing = false
-        context.emit('assignment-refused', { taskId })
-        return
-      }
-      const own = plan.ownBatches(me)
-      let missing = own.length
-      context.emit('batches-assigned', { taskId, batches: own.length, of: hashes!.length })
-      own.forEach((batch, turn) => {
-        const rotated = () => {
-          const peers = supervisors()
-          return peers.map((_, index) => peers[(index + turn) % peers.length]!)
+    context.fetch(
+      assignment.tableHash,
+      supervisors,
+      32 * assignment.batches,
+      () => !closed,
+      (table) => {
+        const hashes = decodeHashes(table)
+        plan = hashes && planOf(group, hashes)
+        if (!plan || plan.batchRoot !== assignment.batchRoot) {
+          plan = undefined
+          preparing = false
+          context.emit('assignment-refused', { taskId })
+          return
         }
-        context.fetch(plan!.batchHashes[batch]!, rotated, BATCH_OVERHEAD + batchBytes(document), () => !closed, (bytes) => {
-          batches.set(batch, bytes)
-          if (--missing === 0) open()
+        const own = plan.ownBatches(me)
+        let missing = own.length
+        context.emit('batches-assigned', { taskId, batches: own.length, of: hashes!.length })
+        own.forEach((batch, turn) => {
+          const rotated = () => {
+            const peers = supervisors()
+            return peers.map((_, index) => peers[(index + turn) % peers.length]!)
+          }
+          context.fetch(
+            plan!.batchHashes[batch]!,
+            rotated,
+            BATCH_OVERHEAD + batchBytes(document),
+            () => !closed,
+            (bytes) => {
+              batches.set(batch, bytes)
+              if (--missing === 0) open()
+            },
+          )
         })
-      })
-    })
+      },
+    )
   }
 
   function open(): void {
@@ -334,7 +352,8 @@ export function createMinerRun(
 
   function evidencePeers(peers: readonly LoggedResult[], commitmentSlot: number): LoggedResult[] {
     const chosen = new Map<Hex, LoggedResult>()
-    for (const peer of peers) if (peer.message.peerCut >= commitmentSlot && !chosen.has(peer.message.ticketId)) chosen.set(peer.message.ticketId, peer)
+    for (const peer of peers)
+      if (peer.message.peerCut >= commitmentSlot && !chosen.has(peer.message.ticketId)) chosen.set(peer.message.ticketId, peer)
     return [...chosen.values()].slice(0, peersNeeded(group))
   }
 
@@ -342,7 +361,7 @@ export function createMinerRun(
     return {
       zeroNonceHeader: template.zeroNonceHeader,
       historyRoot: follower.log.rootAt(cut),
-      target: targetFor(params, template.header.bits, 'task'),
+      target: workTarget(params, template.header.bits, 'task'),
       budget: taskBudget(params, document),
     }
   }
@@ -365,7 +384,8 @@ export function createMinerRun(
     const resultSlot = log.slot(recorded.slot)!
     const peers = log.peers(me, previous.message.peerCut, message.peerCut)
     const slots = []
-    for (let s = previous.message.peerCut + 1; s <= message.peerCut; s++) slots.push({ header: log.slot(s)!.header, messages: [...log.slot(s)!.messages] })
+    for (let s = previous.message.peerCut + 1; s <= message.peerCut; s++)
+      slots.push({ header: log.slot(s)!.header, messages: [...log.slot(s)!.messages] })
     const assignment: RecordedMessage = log.recorded(log.find('ASSIGNMENT')[0]!, message.peerCut)
     const bundle = context.putBlob(encodeBundle({ assignment, slots }))
     context.putBlob(lucky.win.startModel)
@@ -403,7 +423,10 @@ export function createMinerRun(
     context.compute({ kind: 'final-model', run: taskId, maps }, (result) => {
       if (closed || result.kind !== 'final-model') return
       context.putBlob(result.bytes)
-      finalMessage = context.seal({ kind: 'FINAL_MODEL', taskId, modelHash: result.hash, lastSequence: last?.message.sequence ?? 0 }, 'ticket')
+      finalMessage = context.seal(
+        { kind: 'FINAL_MODEL', taskId, modelHash: result.hash, lastSequence: last?.message.sequence ?? 0 },
+        'ticket',
+      )
       context.emit('training-finished', { taskId, iterations: last?.message.sequence, params: modelParams(document) })
       toSupervisors(finalMessage)
     })

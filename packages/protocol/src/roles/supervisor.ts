@@ -5,9 +5,12 @@
  * The leader of the term proposes, everybody signs at most one proposal per slot, t signatures make it final. What was signed is durable
  * before the signature leaves, so a restart never signs two.
  */
-import { type Entry, buildMessageHistory, groupDigest, withCertificate } from '@pouw/chain'
-import { bls, bytesToHex, equalBytes, sha256 } from '@pouw/crypto'
+import { buildMessageHistory, type Entry, groupDigest, type TaskState, withCertificate } from '@pouw/chain'
+import { bls, bytesToHex, concatBytes, equalBytes, hexToBytes, sha256Hex, u32le } from '@pouw/crypto'
 import {
+  type Certificate,
+  type ChainRecord,
+  coreHash,
   decodeRecord,
   decodeTx,
   encodeRecord,
@@ -17,20 +20,20 @@ import {
   type Message,
   messageId,
   parseScript,
-  type Record as ChainRecord,
   type SlotHeader,
   slotHeaderHash,
   slotSigningHash,
   type Tx,
   trainingBatches,
+  txId,
 } from '@pouw/primitives'
 import { segmentsRoot, splitSegments } from '@pouw/training'
 import type { Context } from '../context.ts'
 import { openMessage, signedByTicket } from '../envelope.ts'
 import { decodeSlots, encodeHashes, encodeSlots } from '../framing.ts'
 import { type Group, leaderIndex, type Plan, planOf, SLOTS_PER_TERM } from '../group.ts'
-import { admitMessage, admitResult, lastTrainingSlot, type Tips, trainingComplete } from '../history/admission.ts'
-import { combineShares, type Share } from '../history/certificate.ts'
+import { admitMessage, admitResult, type Tips, trainingComplete } from '../history/admission.ts'
+import { combineShares, groupSigned, type Share } from '../history/certificate.ts'
 import { createFollower, type Follower } from '../history/follower.ts'
 import { compareLogged, type FinalSlot, slotRoot, ZERO_HASH } from '../history/log.ts'
 
@@ -48,7 +51,8 @@ const SEGMENT_OVERHEAD = 1 + 1 + 8 + 32 + 4
 export interface SupervisorRun {
   readonly taskId: Hex
   readonly follower: Follower
-  onResult(result: IterationResult, bytes: Uint8Array): void
+  /** False if the signature is wrong: the sender is to blame. */
+  onResult(result: IterationResult, bytes: Uint8Array): boolean
   onMessage(message: Message, bytes: Uint8Array): void
   onTip(connected: readonly Entry[]): void
   close(): void
@@ -72,15 +76,15 @@ interface Round {
   done: boolean
 }
 
-/** @param stored slots that this supervisor kept, in order, and the header hash it signed last */
+/** @param stored what this supervisor kept: slots in order, the header it signed last, and its own last proposal as a leader */
 export function createSupervisorRun(
   context: Context,
   group: Group,
   me: Hex,
-  stored: { readonly slots: readonly Uint8Array[]; readonly signed: Uint8Array | undefined },
+  stored: { readonly slots: readonly Uint8Array[]; readonly signed: Uint8Array | undefined; readonly proposal: Uint8Array | undefined },
 ): SupervisorRun {
   const { taskId, document } = group
-  const { params, chain, config } = context
+  const { chain, config } = context
   const myIndex = group.supervisors.findIndex((member) => member.ticketId === me)
   const slotMs = document.workers.slotMs
   const pool = new Map<Hex, Map<string, Held>>()
@@ -91,11 +95,26 @@ export function createSupervisorRun(
   let assignment: Uint8Array | undefined
   let round: Round | undefined
   let signed: { readonly slot: number; readonly headerHash: Hex } | undefined
-  let history: { readonly tx: Tx; readonly digest: Uint8Array; readonly lastSlot: number; readonly shares: Map<number, Share>; readonly bytes: Uint8Array; done: boolean } | undefined
+  let history:
+    | {
+        readonly tx: Tx
+        readonly digest: Uint8Array
+        readonly lastSlot: number
+        readonly shares: Map<number, Share>
+        readonly bytes: Uint8Array
+        done: boolean
+      }
+    | undefined
+  let historyAskedMs = 0
+  /** A proposal that could not be signed yet: a message it lists may still be on its way to us. */
+  let waiting: (Message & { kind: 'SLOT' }) | undefined
   let historyPutAt = -1
 
   if (stored.signed && stored.signed.length === 36) {
-    signed = { slot: new DataView(stored.signed.buffer, stored.signed.byteOffset).getUint32(0, true), headerHash: bytesToHex(stored.signed.subarray(4)) }
+    signed = {
+      slot: new DataView(stored.signed.buffer, stored.signed.byteOffset).getUint32(0, true),
+      headerHash: bytesToHex(stored.signed.subarray(4)),
+    }
   }
   const follower: Follower = createFollower(context, group, { keep: true, active: () => !closed, onSlot: () => settled() })
   for (const bytes of stored.slots) for (const slot of decodeSlots(bytes) ?? []) follower.log.append(slot)
@@ -106,14 +125,19 @@ export function createSupervisorRun(
     follower,
     onResult(result, bytes) {
       const member = group.miners.find((miner) => miner.ticketId === result.ticketId)
-      if (!member || result.sequence <= (follower.log.latest(result.ticketId)?.message.sequence ?? 0)) return
-      if (!signedByTicket(context.networkId, bytes, result.signature, member.vrfKey)) return context.count('result-signature')
+      if (!member || result.sequence <= (follower.log.latest(result.ticketId)?.message.sequence ?? 0)) return true
+      if (pool.get(result.ticketId)?.has(`r${result.sequence}`)) return true
+      if (!signedByTicket(context.networkId, bytes, result.signature, member.vrfKey)) {
+        context.count('result-signature')
+        return false
+      }
       hold(result.ticketId, `r${result.sequence}`, { message: result, bytes, id: messageId(bytes), receivedMs: context.nowMs })
+      return true
     },
     onMessage(message, bytes) {
       switch (message.kind) {
         case 'TASK_DOC':
-          if (!commitments && bytesToHex(hexRoot(message.commitments)) === chain.view().task(taskId)?.record.segmentsRoot) {
+          if (!commitments && segmentsRoot(message.commitments) === chain.view().task(taskId)?.record.segmentsRoot) {
             commitments = message.commitments
             fetchSegments()
           }
@@ -121,7 +145,8 @@ export function createSupervisorRun(
         case 'ASSIGNMENT':
         case 'READY':
         case 'FINAL_MODEL':
-          if (!follower.log.has(messageId(bytes))) hold(message.sender, message.kind, { message, bytes, id: messageId(bytes), receivedMs: context.nowMs })
+          if (!follower.log.has(messageId(bytes)))
+            hold(message.sender, message.kind, { message, bytes, id: messageId(bytes), receivedMs: context.nowMs })
           return
         case 'SLOT':
           return onSlot(message)
@@ -154,6 +179,7 @@ export function createSupervisorRun(
     }
     if (own.has(key) || own.size >= POOL_PER_MINER) return
     own.set(key, held)
+    if (waiting) onSlot(waiting)
   }
 
   function leader(): Hex {
@@ -171,24 +197,34 @@ export function createSupervisorRun(
     let missing = training.length
     const client = () => [context.peerOf(taskId)].filter((peer) => peer !== undefined)
     training.forEach((segment, place) => {
-      context.fetch(commitments![segment]!, client, bytesMax, () => !closed, (bytes) => {
-        segments[place] = bytes
-        if (--missing > 0) return
-        context.compute({ kind: 'cut-batches', document, taskId, segments }, (result) => {
-          if (closed) return
-          if (result.kind !== 'cut-batches' || result.hashes.length !== trainingBatches(document)) return context.emit('data-refused', { taskId })
-          plan = planOf(group, result.hashes)
-          for (const batch of result.batches) context.putBlob(batch)
-          const tableHash = context.putBlob(encodeHashes(result.hashes))
-          context.emit('data-ready', { taskId, batches: result.hashes.length })
-          if (leader() === me && follower.log.lastSlot < 0) {
-            assignment = context.seal({ kind: 'ASSIGNMENT', taskId, batchRoot: plan!.batchRoot, tableHash, batches: result.hashes.length }, 'ticket')
-            const message = openMessage(assignment) as Message
-            hold(me, 'ASSIGNMENT', { message, bytes: assignment, id: messageId(assignment), receivedMs: context.nowMs })
-            announceAssignment()
-          }
-        })
-      })
+      context.fetch(
+        commitments![segment]!,
+        client,
+        bytesMax,
+        () => !closed,
+        (bytes) => {
+          segments[place] = bytes
+          if (--missing > 0) return
+          context.compute({ kind: 'cut-batches', document, taskId, segments }, (result) => {
+            if (closed) return
+            if (result.kind !== 'cut-batches' || result.hashes.length !== trainingBatches(document))
+              return context.emit('data-refused', { taskId })
+            plan = planOf(group, result.hashes)
+            for (const batch of result.batches) context.putBlob(batch)
+            const tableHash = context.putBlob(encodeHashes(result.hashes))
+            context.emit('data-ready', { taskId, batches: result.hashes.length })
+            if (leader() === me && follower.log.lastSlot < 0) {
+              assignment = context.seal(
+                { kind: 'ASSIGNMENT', taskId, batchRoot: plan!.batchRoot, tableHash, batches: result.hashes.length },
+                'ticket',
+              )
+              const message = openMessage(assignment) as Message
+              hold(me, 'ASSIGNMENT', { message, bytes: assignment, id: messageId(assignment), receivedMs: context.nowMs })
+              announceAssignment()
+            }
+          })
+        },
+      )
     })
   }
 
@@ -213,7 +249,8 @@ export function createSupervisorRun(
     context.at(`slot:${taskId}`, context.nowMs + slotMs, tick)
     if (!plan) return
     if (round && !round.done) {
-      if (context.nowMs - round.collectedAtMs >= REPEAT_MS && (context.nowMs - round.collectedAtMs) % REPEAT_MS < slotMs) toSupervisors(round.bytes)
+      if (context.nowMs - round.collectedAtMs >= REPEAT_MS && (context.nowMs - round.collectedAtMs) % REPEAT_MS < slotMs)
+        toSupervisors(round.bytes)
       return
     }
     if (leader() === me) proposeSlot()
@@ -237,7 +274,7 @@ export function createSupervisorRun(
         const verdict = admitResult(group, plan!, log, tips, message)
         if (verdict.ok) {
           chosen.push(candidate)
-          tips.set(message.ticketId, { sequence: message.sequence, core: coreOf(candidate), message })
+          tips.set(message.ticketId, { sequence: message.sequence, core: coreHash(message), message })
         } else if (verdict.action !== 'drop') {
           pool.get(message.ticketId)?.delete(`r${message.sequence}`)
           context.count(`result-refused:${verdict.code}`)
@@ -276,11 +313,27 @@ export function createSupervisorRun(
     }
     const historyRoot = log.rootWith(header)
     const bytes = context.seal({ kind: 'SLOT', taskId, header, historyRoot, messageIds }, 'ticket')
-    context.effect({ kind: 'persist', key: proposalKey(taskId), value: encodeSlots([{ header, historyRoot, certificate: NO_CERTIFICATE, messages: chosen.map((held) => held.bytes) }]) })
-    openRound(header, historyRoot, messageIds, chosen.map((held) => held.bytes), bytes)
+    context.effect({
+      kind: 'persist',
+      key: proposalKey(taskId),
+      value: encodeSlots([{ header, historyRoot, certificate: NO_CERTIFICATE, messages: chosen.map((held) => held.bytes) }]),
+    })
+    openRound(
+      header,
+      historyRoot,
+      messageIds,
+      chosen.map((held) => held.bytes),
+      bytes,
+    )
   }
 
-  function openRound(header: SlotHeader, historyRoot: Hex, messageIds: readonly Hex[], messages: readonly Uint8Array[], bytes: Uint8Array): void {
+  function openRound(
+    header: SlotHeader,
+    historyRoot: Hex,
+    messageIds: readonly Hex[],
+    messages: readonly Uint8Array[],
+    bytes: Uint8Array,
+  ): void {
     round = { header, historyRoot, bytes, messages, messageIds, shares: new Map(), collectedAtMs: context.nowMs, done: false }
     const share = signSlot(header, historyRoot)
     if (!share) return
@@ -291,8 +344,7 @@ export function createSupervisorRun(
 
   /** A leader that died after signing its own proposal repeats that proposal, never another one. */
   function reproposeAfterRestart(slot: number): void {
-    const kept = stored.slots.length >= 0 ? proposalLeft : undefined
-    const [proposal] = kept ? (decodeSlots(kept) ?? []) : []
+    const [proposal] = stored.proposal ? (decodeSlots(stored.proposal) ?? []) : []
     if (!proposal || proposal.header.slot !== slot || slotHeaderHash(proposal.header) !== signed?.headerHash) return
     const messageIds = proposal.messages.map(messageId)
     const bytes = context.seal({ kind: 'SLOT', taskId, header: proposal.header, historyRoot: proposal.historyRoot, messageIds }, 'ticket')
@@ -305,11 +357,218 @@ export function createSupervisorRun(
     if (signed && (signed.slot > header.slot || (signed.slot === header.slot && signed.headerHash !== headerHash))) return undefined
     if (signed?.headerHash !== headerHash) {
       signed = { slot: header.slot, headerHash }
-      const value = new Uint8Array(36)
-      new DataView(value.buffer).setUint32(0, header.slot, true)
-      value.set(sha256Placeholder(headerHash), 4)
-      context.effect({ kind: 'persist', key: signedKey(taskId), value })
+      context.effect({ kind: 'persist', key: signedKey(taskId), value: concatBytes(u32le(header.slot), hexToBytes(headerHash)) })
     }
     return bls.sign(config.keys.blsSecret, slotSigningHash(headerHash, historyRoot))
   }
+
+  /** A follower's look at the leader's proposal (spec 11.2, A22). */
+  function onSlot(message: Message & { kind: 'SLOT' }): void {
+    const { log } = follower
+    const { header } = message
+    if (!plan || header.slot <= log.lastSlot || message.sender !== leader()) return
+    if (header.slot > log.lastSlot + 1) return follower.catchUp()
+    const refuseIt = (reason: string) => {
+      if (reason !== 'message-missing' && reason !== 'message-not-admissible') context.count(`slot-refused:${reason}`)
+      waiting = message
+    }
+    waiting = undefined
+    if (header.taskId !== taskId || header.term !== Math.floor(header.slot / SLOTS_PER_TERM)) return refuseIt('term')
+    if (header.previous !== log.headerHash(log.lastSlot) || log.rootWith(header) !== message.historyRoot) return refuseIt('chain')
+    if (header.timeMs <= (log.slot(log.lastSlot)?.header.timeMs ?? 0)) return refuseIt('time-order')
+    if (Math.abs(header.timeMs - context.nowMs) > CLOCK_TOLERANCE_MS) return refuseIt('clock')
+    if (message.messageIds.length === 0 || slotRoot(message.messageIds) !== header.root) return refuseIt('root')
+    const held = new Map<Hex, Held>()
+    for (const own of pool.values()) for (const candidate of own.values()) held.set(candidate.id, candidate)
+    const listed: Held[] = []
+    for (const id of message.messageIds) {
+      const candidate = held.get(id)
+      if (!candidate) return refuseIt('message-missing')
+      listed.push(candidate)
+    }
+    const mine = new Set(recordable().map((candidate) => candidate.id))
+    for (const [index, candidate] of listed.entries()) {
+      if (!mine.has(candidate.id)) return refuseIt('message-not-admissible')
+      if (index > 0 && compareLogged(listed[index - 1]!.message, candidate.message) >= 0) return refuseIt('order')
+    }
+    const patienceMs = Math.max(CENSORSHIP_SLOTS * slotMs, CENSORSHIP_MIN_MS)
+    for (const id of mine) {
+      if (!message.messageIds.includes(id) && header.timeMs - held.get(id)!.receivedMs > patienceMs) return refuseIt('censorship')
+    }
+    const share = signSlot(header, message.historyRoot)
+    if (!share) return refuseIt('signed-another')
+    context.sendTo(
+      message.sender,
+      context.seal({ kind: 'SLOT_SIG', taskId, slot: header.slot, headerHash: slotHeaderHash(header), share }, 'ticket'),
+    )
+  }
+
+  function onShare(message: Message & { kind: 'SLOT_SIG' }): void {
+    if (!round || round.done || message.headerHash !== slotHeaderHash(round.header)) return
+    const index = group.supervisors.findIndex((member) => member.ticketId === message.sender)
+    if (index < 0 || round.shares.has(index)) return
+    round.shares.set(index, { index, signature: message.share })
+    finishRound()
+  }
+
+  /** With t shares: combine first, verify once; only if that fails look for the wrong share. */
+  function finishRound(): void {
+    if (!round || round.done || round.shares.size < group.threshold) return
+    const signing = slotSigningHash(slotHeaderHash(round.header), round.historyRoot)
+    const certificate = certify([...round.shares.values()], signing, (index) => round!.shares.delete(index))
+    if (!certificate) return
+    round.done = true
+    const { header, historyRoot, messages } = round
+    toGroup(context.seal({ kind: 'SLOT_FINAL', taskId, header, historyRoot, messages: [...messages], certificate }, 'ticket'))
+    follower.receive({ header, historyRoot, certificate, messages })
+  }
+
+  function certify(shares: readonly Share[], signing: Uint8Array, discard: (index: number) => void): Certificate | undefined {
+    const certificate = combineShares(shares, group.threshold)
+    if (certificate && groupSigned(group.supervisors, group.threshold, signing, certificate)) return certificate
+    for (const share of shares) if (!bls.verify(group.supervisors[share.index]!.blsKey, signing, share.signature)) discard(share.index)
+    return undefined
+  }
+
+  /** After each final slot: forget what is recorded, publish what is due. */
+  function settled(): void {
+    for (const [sender, own] of pool) {
+      for (const [key, held] of own) {
+        const { message } = held
+        const stale = !('kind' in message) && message.sequence <= (follower.log.latest(sender)?.message.sequence ?? 0)
+        if (stale || follower.log.has(held.id)) own.delete(key)
+      }
+    }
+    if (round && round.header.slot <= follower.log.lastSlot) round = undefined
+    if (waiting && waiting.header.slot <= follower.log.lastSlot) waiting = undefined
+    publishHistory()
+  }
+
+  /** MESSAGE_HISTORY: after slot 0, at the end of each term, and when training is over (spec 11.5, A20). */
+  function publishHistory(): void {
+    const task = chain.view().task(taskId)
+    if (closed || !plan || !task || (task.state !== 'KEYED' && task.state !== 'TRAINING') || leader() !== me) return
+    const due = historyDue(task)
+    if (!due) return
+    if (history && !history.done && history.lastSlot === due.lastSlot) {
+      if (context.nowMs - historyAskedMs >= REPEAT_MS) {
+        historyAskedMs = context.nowMs
+        toSupervisors(history.bytes)
+      }
+      return
+    }
+    if (history?.done && history.lastSlot === due.lastSlot && context.mempool.has(txId(history.tx))) return
+    const record = historyRecord(task, due.lastSlot, due.complete)
+    const tx = buildMessageHistory(chain.view(), wallet(), record, context.params.minTxFee, context.reserved())
+    const bytes = context.seal({ kind: 'PROPOSE', taskId, transaction: encodeTx(tx) }, 'ticket')
+    history = { tx, digest: groupDigest(tx), lastSlot: due.lastSlot, shares: new Map(), bytes, done: false }
+    historyAskedMs = context.nowMs
+    history.shares.set(myIndex, { index: myIndex, signature: bls.sign(config.keys.blsSecret, history.digest) })
+    toSupervisors(bytes)
+    finishHistory()
+  }
+
+  function wallet() {
+    return { secret: config.keys.walletSecret, publicKey: config.keys.walletPublic }
+  }
+
+  function historyDue(task: TaskState): { readonly lastSlot: number; readonly complete: boolean } | undefined {
+    const { log } = follower
+    if (log.lastSlot < 0) return undefined
+    const published = task.history.records.length === 0 ? -1 : task.history.lastSlot
+    if (published < 0) return { lastSlot: 0, complete: false }
+    if (trainingOver() && finalModelsRecorded()) return published < log.lastSlot ? { lastSlot: log.lastSlot, complete: true } : undefined
+    const termEnd = Math.floor((log.lastSlot + 1) / SLOTS_PER_TERM) * SLOTS_PER_TERM - 1
+    return termEnd > published ? { lastSlot: termEnd, complete: false } : undefined
+  }
+
+  /** Final models of all miners, or two blocks of patience after the end for those that are silent. */
+  function finalModelsRecorded(): boolean {
+    const recorded = follower.log.find('FINAL_MODEL').length
+    if (recorded === group.miners.length) return true
+    const task = chain.view().task(taskId)!
+    return recorded > 0 && chain.tip().height >= task.participationHeight + document.workers.deadline - 1
+  }
+
+  function historyRecord(task: TaskState, lastSlot: number, complete: boolean): ChainRecord<'MESSAGE_HISTORY'> {
+    const { log } = follower
+    const firstSlot = task.history.records.length === 0 ? 0 : task.history.lastSlot + 1
+    const slots: FinalSlot[] = []
+    for (let s = firstSlot; s <= lastSlot; s++) slots.push(log.slot(s)!)
+    const bytes = encodeSlots(slots)
+    const logHash = historyPutAt === lastSlot ? sha256Hex(bytes) : context.putBlob(bytes)
+    historyPutAt = lastSlot
+    return {
+      type: 'MESSAGE_HISTORY',
+      flags: complete ? TRAINING_COMPLETE : 0,
+      taskId,
+      term: Math.floor(lastSlot / SLOTS_PER_TERM),
+      firstSlot,
+      lastSlot,
+      historyRoot: log.rootAt(lastSlot),
+      messages: slots.reduce((sum, slot) => sum + slot.messages.length, 0),
+      previousRoot: task.history.records.length === 0 ? ZERO_HASH : task.history.root,
+      logHash,
+      signers: slots.reduce((bits, slot) => bits | slot.certificate.signers, 0),
+    }
+  }
+
+  /** Signs the leader's record if our own history gives the same one. */
+  function onProposal(message: Message & { kind: 'PROPOSE' }): void {
+    const task = chain.view().task(taskId)
+    const tx = decodeTx(message.transaction)
+    const carried = tx?.outputs.map((output) => parseScript(output.script)).find((script) => script.kind === 'record')
+    const record = carried && decodeRecord(carried.record)
+    if (
+      !task ||
+      !plan ||
+      !tx ||
+      record?.type !== 'MESSAGE_HISTORY' ||
+      message.sender !== leader() ||
+      record.lastSlot > follower.log.lastSlot
+    )
+      return
+    const due = historyDue(task)
+    if (!due || due.lastSlot < record.lastSlot) return context.count('history-not-due')
+    const complete = (record.flags & TRAINING_COMPLETE) !== 0
+    if (complete && !due.complete) return context.count('history-not-complete')
+    const own = historyRecord(task, record.lastSlot, complete)
+    if (!equalBytes(encodeRecord(own), carried!.record)) return context.count('history-differs')
+    const digest = groupDigest(tx)
+    context.sendTo(
+      message.sender,
+      context.seal({ kind: 'SIG_SHARE', taskId, digest: bytesToHex(digest), share: bls.sign(config.keys.blsSecret, digest) }, 'ticket'),
+    )
+  }
+
+  function onGroupShare(message: Message & { kind: 'SIG_SHARE' }): void {
+    if (!history || history.done || message.digest !== bytesToHex(history.digest)) return
+    const index = group.supervisors.findIndex((member) => member.ticketId === message.sender)
+    if (index < 0 || history.shares.has(index)) return
+    history.shares.set(index, { index, signature: message.share })
+    finishHistory()
+  }
+
+  function finishHistory(): void {
+    if (!history || history.done || history.shares.size < group.threshold) return
+    const certificate = certify([...history.shares.values()], history.digest, (index) => history!.shares.delete(index))
+    if (!certificate) return
+    const tx = withCertificate(chain.view(), wallet(), history.tx, certificate)
+    const verdict = context.submit(tx)
+    context.emit('history-published', { taskId, lastSlot: history.lastSlot, ok: verdict.ok })
+    history = verdict.ok ? { ...history, tx, done: true } : undefined
+  }
+}
+
+/** Bit 1 of the flags of 05: training is complete (A20). */
+export const TRAINING_COMPLETE = 2
+
+const NO_CERTIFICATE: Certificate = { signers: 0, signature: new Uint8Array(96) }
+
+export function signedKey(taskId: Hex): string {
+  return `signed/${taskId}`
+}
+
+export function proposalKey(taskId: Hex): string {
+  return `proposal/${taskId}`
 }

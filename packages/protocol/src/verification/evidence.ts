@@ -7,11 +7,12 @@
  *     | recorded in a later slot
  *  proposal
  */
-import { ed25519Verify, hexToBytes, utf8, verifyMerkleProof } from '@pouw/crypto'
+
 import type { View } from '@pouw/chain'
+import { ed25519Verify, hexToBytes, utf8, verifyMerkleProof } from '@pouw/crypto'
 import {
-  batchBytes,
   type Block,
+  batchBytes,
   blockId,
   coreHash,
   decodeIterationResult,
@@ -26,8 +27,9 @@ import {
   type RecordedMessage,
   refuse,
   type SlotHeader,
-  slotHeaderHash,
   type SlotPath,
+  slotHeaderHash,
+  slotLeaf,
   type TaskDocument,
   type TaskWork,
   type Verdict,
@@ -37,7 +39,7 @@ import { fillerBatchBytes, fillerMessageHash, fillerParams, fillerSeed } from '@
 import { signedByTicket } from '../envelope.ts'
 import { type Group, groupOf } from '../group.ts'
 import { certificateIsValid } from '../history/certificate.ts'
-import { slotLeafBytes, ZERO_HASH } from '../history/log.ts'
+import { ZERO_HASH } from '../history/log.ts'
 import { nonceIndex, nonceZero, tryBudget } from '../mining/nonce.ts'
 
 /** k = max(5, 4 S); A14. */
@@ -82,13 +84,15 @@ const FILLER_STATES = new Set(['LIVE', 'CANDIDATE', 'BACKUP', 'ACTIVE'])
 function checkFiller(block: Block, work: FillerWork, view: View, params: NetworkParams): Checked {
   const { header } = block
   if (header.hashMsgHist !== ZERO_HASH) return refuse('filler-history', 'reject', { check: 4 })
-  if (work.iteration < 1 || work.iteration > params.filler.iterations || work.map.length === 0) return refuse('filler-iteration', 'reject', { check: 5 })
+  if (work.iteration < 1 || work.iteration > params.filler.iterations || work.map.length === 0)
+    return refuse('filler-iteration', 'reject', { check: 5 })
   if (header.hashMsg !== fillerMessageHash(work.ticketId, work.iteration, work.endModelHash, work.endResidualHash, work.map)) {
     return refuse('message-hash', 'reject', { check: 5 })
   }
   const ticket = view.ticket(work.ticketId)
   if (!ticket || ticket.role !== 1 || !FILLER_STATES.has(ticket.state)) return refuse('ticket-not-allowed', 'reject', { check: 6 })
-  if (!ed25519Verify(work.signature, fillerSigned(blockId(block)), hexToBytes(ticket.vrfKey))) return refuse('signature', 'reject', { check: 6 })
+  if (!ed25519Verify(work.signature, fillerSigned(blockId(block)), hexToBytes(ticket.vrfKey)))
+    return refuse('signature', 'reject', { check: 6 })
   const zero = nonceZero(work.endModelHash, work.map)
   if (nonceIndex(zero, header.nonce, fillerBudget(params)) === undefined) return refuse('nonce-out-of-range', 'slash', { check: 9 })
   return { ok: true, evidence: { kind: 'filler', work, seed: fillerSeed(zeroNonceHash(header), work.ticketId) } }
@@ -114,12 +118,14 @@ function checkTask(block: Block, work: TaskWork, view: View, params: NetworkPara
 
   // 4: HashMsgHist is the root at the cut that the message declares, known on chain or by the supervisors' certificate.
   if (work.cut.header.taskId !== task.id || work.cut.header.slot !== result.peerCut) return refuse('cut-slot', 'reject', { check: 4 })
-  if (!certificateIsValid(group, work.cut.header, header.hashMsgHist, work.cut.certificate)) return refuse('history-root', 'drop', { check: 4 })
+  if (!certificateIsValid(group, work.cut.header, header.hashMsgHist, work.cut.certificate))
+    return refuse('history-root', 'drop', { check: 4 })
 
   // 5: the message is in a finalised slot and is what the header hashes.
   const slotHeader = work.resultSlot.inSlot.header
   if (!inSlot(work.result, work.resultSlot.inSlot) || slotHeader.taskId !== task.id) return refuse('message-path', 'reject', { check: 5 })
-  if (!certificateIsValid(group, slotHeader, work.resultSlot.historyRoot, work.resultSlot.certificate)) return refuse('slot-certificate', 'reject', { check: 5 })
+  if (!certificateIsValid(group, slotHeader, work.resultSlot.historyRoot, work.resultSlot.certificate))
+    return refuse('slot-certificate', 'reject', { check: 5 })
   if (header.hashMsg !== coreHash(result)) return refuse('message-hash', 'reject', { check: 5 })
 
   // 6: the sender is one of the task's miners and signed it.
@@ -138,7 +144,14 @@ function checkTask(block: Block, work: TaskWork, view: View, params: NetworkPara
   return { ok: true, evidence: { kind: 'task', work, group, result, previous, resultTimeMs: slotHeader.timeMs } }
 }
 
-function checkCommitment(block: Block, work: TaskWork, group: Group, params: NetworkParams, result: IterationResult, previous: IterationResult): Verdict {
+function checkCommitment(
+  block: Block,
+  work: TaskWork,
+  group: Group,
+  params: NetworkParams,
+  result: IterationResult,
+  previous: IterationResult,
+): Verdict {
   const fail = (code: string, action: 'reject' | 'slash' = 'reject') => refuse(code, action, { check: 7 })
   const cutHeader = work.cut.header
   const committed = decodeIterationResult(work.commitment.message)
@@ -148,13 +161,15 @@ function checkCommitment(block: Block, work: TaskWork, group: Group, params: Net
   if (!underCut(work.commitment, cutHeader, block.header.hashMsgHist)) return fail('commitment-not-in-cut')
   const commitmentSlot = work.commitment.inSlot.header.slot
 
-  if (previous.taskId !== result.taskId || previous.ticketId !== result.ticketId || previous.sequence !== result.sequence - 1) return fail('previous-message')
+  if (previous.taskId !== result.taskId || previous.ticketId !== result.ticketId || previous.sequence !== result.sequence - 1)
+    return fail('previous-message')
   if (coreHash(previous) !== result.previousHash) return fail('previous-message')
   const distinct = new Set<Hex>()
   for (const recorded of work.peers) {
     const peer = decodeIterationResult(recorded.message)
     if (!peer || peer.taskId !== result.taskId || peer.ticketId === result.ticketId) return fail('peer-evidence')
-    if (!group.miners.some((miner) => miner.ticketId === peer.ticketId) || !underCut(recorded, cutHeader, block.header.hashMsgHist)) return fail('peer-evidence')
+    if (!group.miners.some((miner) => miner.ticketId === peer.ticketId) || !underCut(recorded, cutHeader, block.header.hashMsgHist))
+      return fail('peer-evidence')
     if (recorded.inSlot.header.slot <= previous.peerCut || peer.peerCut < commitmentSlot) return fail('peer-evidence')
     distinct.add(peer.ticketId)
   }
@@ -172,7 +187,7 @@ export function peersNeeded(group: Group): number {
 
 /** The message is the leaf it claims to be in its slot. */
 export function inSlot(message: Uint8Array, path: SlotPath): boolean {
-  return verifyMerkleProof(slotLeafBytes(messageId(message)), path.index, path.size, path.path.map(hexToBytes), hexToBytes(path.header.root))
+  return verifyMerkleProof(slotLeaf(messageId(message)), path.index, path.size, path.path.map(hexToBytes), hexToBytes(path.header.root))
 }
 
 /** The slot header is a leaf of the history whose root is given. */

@@ -3,7 +3,16 @@
  * The replay itself is a compute job; these functions decide what it needs and whether its outcome is the block's.
  */
 import { bytesToHex, hexToBytes, sha256 } from '@pouw/crypto'
-import { type Block, type Bundle, type Hex, type IterationResult, type NetworkParams, refuse, slotHeaderHash, type Verdict } from '@pouw/primitives'
+import {
+  type Block,
+  type Bundle,
+  type Hex,
+  type IterationResult,
+  type NetworkParams,
+  refuse,
+  slotHeaderHash,
+  type Verdict,
+} from '@pouw/primitives'
 import { openMessage } from '../envelope.ts'
 import { decodeHashes } from '../framing.ts'
 import { type Plan, planOf } from '../group.ts'
@@ -16,10 +25,15 @@ type TaskEvidence = Evidence & { readonly kind: 'task' }
 type Refusal = Verdict & { readonly ok: false }
 
 /** The ASSIGNMENT inside the bundle, if it is recorded in slot 0 under the block's history root. */
-export function assignmentOf(evidence: TaskEvidence, block: Block, bundle: Bundle): { readonly ok: true; readonly tableHash: Hex } | Refusal {
+export function assignmentOf(
+  evidence: TaskEvidence,
+  block: Block,
+  bundle: Bundle,
+): { readonly ok: true; readonly tableHash: Hex } | Refusal {
   const message = openMessage(bundle.assignment.message)
   const { header } = bundle.assignment.inSlot
-  if (!message || !('kind' in message) || message.kind !== 'ASSIGNMENT' || message.taskId !== evidence.group.taskId) return unavailable('assignment')
+  if (!message || !('kind' in message) || message.kind !== 'ASSIGNMENT' || message.taskId !== evidence.group.taskId)
+    return unavailable('assignment')
   const placed =
     header.slot === 0 &&
     header.taskId === evidence.group.taskId &&
@@ -52,7 +66,8 @@ export function checkInputs(
   if (result.epoch !== due.epoch || result.batchIndex !== due.batchIndex || result.batchHash !== plan.batchHashes[due.batchIndex]) {
     return refuse('batch-not-due', 'slash', { check: 11 })
   }
-  if (!Object.is(result.rate, due.rate) || !Object.is(result.tau, group.document.ml.optimizer.tau)) return refuse('schedule', 'slash', { check: 11 })
+  if (!Object.is(result.rate, due.rate) || !Object.is(result.tau, group.document.ml.optimizer.tau))
+    return refuse('schedule', 'slash', { check: 11 })
 
   // 12: all slots after the previous cut up to the declared one, nothing left out, nothing else.
   const maps: Uint8Array[] = []
@@ -95,7 +110,8 @@ export function checkReplay(evidence: Evidence, block: Block, params: NetworkPar
     if (!verdict.ok) return verdict
   }
   const budget = evidence.kind === 'task' ? taskBudget(params, evidence.group.document) : fillerBudget(params)
-  if (nonceIndex(nonceZero(replayed.endModelHash, replayed.map), block.header.nonce, budget) === undefined) return refuse('nonce', 'slash', { check: 16 })
+  if (nonceIndex(nonceZero(replayed.endModelHash, replayed.map), block.header.nonce, budget) === undefined)
+    return refuse('nonce', 'slash', { check: 16 })
   return { ok: true }
 }
 
@@ -107,7 +123,12 @@ function checkMetrics(claimed: IterationResult, replayed: ReplayResult): Verdict
 }
 
 /** The blobs of check 10 by content address: what the messages and the proposal name is what must arrive. */
-export function blobsOf(evidence: TaskEvidence): { readonly bundle: Hex; readonly model: Hex; readonly residual: Hex; readonly batch: Hex } {
+export function blobsOf(evidence: TaskEvidence): {
+  readonly bundle: Hex
+  readonly model: Hex
+  readonly residual: Hex
+  readonly batch: Hex
+} {
   return {
     bundle: evidence.work.bundle,
     model: evidence.result.startModelHash,

@@ -1,15 +1,23 @@
 /**
  * Who may attest a block, and what an attestation is: verifier draw, digest, certificate (A17, A18).
  */
-import { bytesToHex, concatBytes, ecvrfProve, ecvrfVerify, ed25519Sign, ed25519Verify, hexToBytes, u32le, utf8 } from '@pouw/crypto'
+
 import type { Ticket, View } from '@pouw/chain'
+import { bytesToHex, concatBytes, ecvrfProve, ecvrfVerify, ed25519Sign, ed25519Verify, hexToBytes, u32le, utf8 } from '@pouw/crypto'
 import { type Digest, digestSignedBytes, type Hex, type NetworkParams, OK, refuse, type Verdict } from '@pouw/primitives'
 
 const VERIFIER_ROLE = 4
 
 /** alpha = "POUW-VRF-v1" || 04 || parent id || u32 height || u8 round || ticket id. */
 export function verifierAlpha(parentId: Hex, height: number, round: number, ticketId: Hex): Uint8Array {
-  return concatBytes(utf8('POUW-VRF-v1'), Uint8Array.of(VERIFIER_ROLE), hexToBytes(parentId), u32le(height), Uint8Array.of(round), hexToBytes(ticketId))
+  return concatBytes(
+    utf8('POUW-VRF-v1'),
+    Uint8Array.of(VERIFIER_ROLE),
+    hexToBytes(parentId),
+    u32le(height),
+    Uint8Array.of(round),
+    hexToBytes(ticketId),
+  )
 }
 
 /** Drawn iff (first 8 bytes of beta, big-endian) * V < D * 2^64, V = LIVE verifier tickets after the parent block. */
@@ -19,7 +27,13 @@ export function isDrawn(beta: Uint8Array, live: number, draw: number): boolean {
 }
 
 /** Draws a ticket for a child of `parentId`; undefined if the lot falls elsewhere. */
-export function drawVerifier(view: View, params: NetworkParams, round: number, ticketId: Hex, ticketSeed: Uint8Array): Uint8Array | undefined {
+export function drawVerifier(
+  view: View,
+  params: NetworkParams,
+  round: number,
+  ticketId: Hex,
+  ticketSeed: Uint8Array,
+): Uint8Array | undefined {
   const ticket = view.ticket(ticketId)
   if (!ticket || ticket.role !== VERIFIER_ROLE || ticket.state !== 'LIVE') return undefined
   const alpha = verifierAlpha(view.blockId, view.height + 1, round, ticketId)
@@ -34,7 +48,7 @@ export function liveVerifiers(view: View): number {
 }
 
 export function signDigest(digest: Omit<Digest, 'signature'>, ticketSeed: Uint8Array): Digest {
-  return { ...digest, signature: ed25519Sign(digestSignedBytes({ ...digest, signature: new Uint8Array(64) }), ticketSeed) }
+  return { ...digest, signature: ed25519Sign(digestSignedBytes(digest), ticketSeed) }
 }
 
 /**

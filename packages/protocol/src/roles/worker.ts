@@ -1,0 +1,120 @@
+/**
+ * What every ticket holder does besides its role: buys its ticket, answers the draw, says where it can be reached (spec 2.1, 6.2, A24).
+ */
+import { buildBuyTickets, buildRecord, isHit, selectionAlpha, similarity, type TaskState, type Ticket } from '@pouw/chain'
+import { bls, bytesToHex, ecvrfProve, ecvrfVerify, hexToBytes } from '@pouw/crypto'
+import { type Hex, txId } from '@pouw/primitives'
+import type { RoleName } from '../brain-types.ts'
+import type { Context } from '../context.ts'
+
+export const ROLE_CODES = { miner: 1, supervisor: 2, evaluator: 3, verifier: 4 } as const satisfies Partial<Record<RoleName, number>>
+
+const HELLO_MS = 2000
+
+export interface Worker {
+  onTip(): void
+}
+
+export function createWorker(context: Context): Worker {
+  const { chain, config, params } = context
+  const asked = new Set<string>()
+  let bought: Hex | undefined
+  hello()
+
+  return {
+    onTip() {
+      const ticket = context.ticket()
+      if (!ticket) return buy()
+      if (ticket.state !== 'LIVE') return
+      for (const task of chain.view().tasks()) consider(task, ticket)
+    },
+  }
+
+  function wallet() {
+    return { secret: config.keys.walletSecret, publicKey: config.keys.walletPublic }
+  }
+
+  /** One ticket of our role, unless a purchase is waiting for its block. */
+  function buy(): void {
+    const role = config.role in ROLE_CODES ? ROLE_CODES[config.role as keyof typeof ROLE_CODES] : undefined
+    if (!role || (bought && context.mempool.has(bought))) return
+    const needsBls = role === 2 || role === 3
+    const tx = buildBuyTickets(
+      chain.view(),
+      wallet(),
+      {
+        role,
+        count: 1,
+        vrfKey: config.keys.ticketPublic,
+        blsKey: needsBls ? bytesToHex(config.keys.blsPublic) : '00'.repeat(48),
+        ...(needsBls && { possession: bls.provePossession(config.keys.blsSecret) }),
+        preferences: config.ticket.preferences,
+        families: config.ticket.families,
+        price: config.ticket.price,
+        expiry: config.ticket.expiry,
+        fee: params.minTxFee,
+      },
+      context.reserved(),
+    )
+    if (context.submit(tx).ok) {
+      bought = txId(tx)
+      context.emit('ticket-bought', { role: config.role })
+    }
+  }
+
+  /** Evaluates our VRF for a task that looks for our role; joins on a hit. */
+  function consider(task: TaskState, ticket: Ticket): void {
+    const evaluating = task.state === 'EVALUATING' && ticket.role === 3 && task.evaluators.length === 0
+    const defined = task.state === 'DEFINED' && (ticket.role === 1 || ticket.role === 2)
+    if ((!evaluating && !defined) || task.client === ticket.owner || task.participants.some((entry) => entry.ticketId === ticket.id)) return
+    const seedBlock = evaluating ? task.evaluationBlock! : task.blockId
+    const key = `${task.id}:${seedBlock}:${isRelaxed(task, evaluating)}`
+    if (asked.has(key)) return
+    const s = similarity(ticket.preferences, ticket.families, task.record)
+    const alpha = selectionAlpha(ticket.role, seedBlock, task.id, ticket.id)
+    const proof = ecvrfProve('ELL2', config.keys.ticketSeed, alpha)
+    const beta = ecvrfVerify('ELL2', hexToBytes(ticket.vrfKey), alpha, proof)
+    if (!beta || s === 0 || !(isRelaxed(task, evaluating) || isHit(beta, s))) {
+      asked.add(key)
+      return context.emit('not-drawn', { taskId: task.id, similarity: s })
+    }
+    const tx = buildRecord(
+      chain.view(),
+      wallet(),
+      { type: 'PARTICIPATE', flags: 0, taskId: task.id, ticketId: ticket.id, proof: bytesToHex(proof), role: ticket.role, similarity: s },
+      params.minTxFee,
+      context.reserved(),
+    )
+    if (context.submit(tx).ok) {
+      asked.add(key)
+      context.emit('drawn', { taskId: task.id, role: config.role })
+    }
+  }
+
+  /** In the second window every ticket with s > 0 hits (A24). */
+  function isRelaxed(task: TaskState, evaluating: boolean): boolean {
+    const start = evaluating ? task.evaluationHeight! : task.definedAt
+    return chain.tip().height >= start + params.participationWindow
+  }
+
+  /** Tells the network how to reach us while we have work in a task. */
+  function hello(): void {
+    context.at('hello', context.nowMs + HELLO_MS, hello)
+    const ticket = context.peer === '' ? undefined : context.ticket()
+    if (!ticket) return
+    const task = chain
+      .view()
+      .tasks()
+      .find((candidate) => worksOn(candidate, ticket.id))
+    if (!task) return
+    context.gossip(
+      'task',
+      context.seal({ kind: 'HELLO', taskId: task.id, peerId: context.peer, addresses: [...context.addresses] }, 'ticket'),
+    )
+  }
+}
+
+function worksOn(task: TaskState, ticketId: Hex): boolean {
+  if (task.state === 'FAILED' || task.state === 'DEFINED') return false
+  return task.miners.includes(ticketId) || task.supervisors.includes(ticketId) || task.evaluators.includes(ticketId)
+}
