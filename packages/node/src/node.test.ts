@@ -14,12 +14,13 @@ const settle = async () => {
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-interface Script {
-  (event: Event): Effect[]
-}
+type Script = (event: Event) => Effect[]
 
 /** A node around a brain that follows a script, in a world whose every part can be looked at. */
-async function world(script: Script, more: Partial<{ store: Store; gossip: Brain['gossip']; answers: Record<string, Uint8Array>; config: Partial<NodeConfig> }> = {}) {
+async function world(
+  script: Script,
+  more: Partial<{ store: Store; gossip: Brain['gossip']; answers: Record<string, Uint8Array>; config: Partial<NodeConfig> }> = {},
+) {
   const log: string[] = []
   const events: Event[] = []
   const remarks: [string, Readonly<Record<string, unknown>>][] = []
@@ -172,7 +173,9 @@ test('a send in a later event still waits for an earlier write', async () => {
 
 test('a disk that refuses to write stops the node before anything leaves', async () => {
   const store: Store = { ...openMemoryStore(), flush: () => Promise.reject(new OperationError('io', 'disk full')), close: async () => {} }
-  const { log, node } = await world(onStart({ kind: 'persist', key: 'k', value: bytes(1) }, { kind: 'send', peer: 'p', bytes: bytes(2) }), { store })
+  const { log, node } = await world(onStart({ kind: 'persist', key: 'k', value: bytes(1) }, { kind: 'send', peer: 'p', bytes: bytes(2) }), {
+    store,
+  })
   await expect(node.done).rejects.toThrow('disk full')
   expect(log).toEqual(['network stopped'])
 })
@@ -208,11 +211,7 @@ test('one failing effect is remarked and the others are performed', async () => 
 
 test('timers wake once, the later of two with one id counts, and an early clock is not believed', async () => {
   const { events, advance, node } = await world(
-    onStart(
-      { kind: 'timer', id: 'a', atMs: 1_050 },
-      { kind: 'timer', id: 'a', atMs: 1_100 },
-      { kind: 'timer', id: 'past', atMs: 10 },
-    ),
+    onStart({ kind: 'timer', id: 'a', atMs: 1_050 }, { kind: 'timer', id: 'a', atMs: 1_100 }, { kind: 'timer', id: 'past', atMs: 10 }),
   )
   const woken = () => events.filter((event) => event.kind === 'timer').map((event) => event.id)
   advance(0)
@@ -289,7 +288,10 @@ test('peers are served blobs by hash and the brain answers the rest', async () =
 
 test('gossip is judged at once and its effects performed', async () => {
   const { handlers, log, node } = await world(() => [], {
-    gossip: (topic, message, from) => ({ verdict: 'reject', effects: [{ kind: 'penalise', peer: from, points: message[0]!, reason: topic }] }),
+    gossip: (topic, message, from) => ({
+      verdict: 'reject',
+      effects: [{ kind: 'penalise', peer: from, points: message[0]!, reason: topic }],
+    }),
   })
   expect(handlers.gossip('block', bytes(3), 'q')).toBe('reject')
   expect(log).toEqual(['penalise q 3 block'])

@@ -5,7 +5,14 @@ import { decodeRecord, type Hex, parseScript, printHash, type Report, type Tx, t
 export interface Settlement {
   readonly txid: string
   readonly height: number
-  readonly miners: readonly { readonly ticket: Hex; readonly rank: number; readonly iterations: number; readonly accuracy: number; readonly loss: number; readonly paid: bigint }[]
+  readonly miners: readonly {
+    readonly ticket: Hex
+    readonly rank: number
+    readonly iterations: number
+    readonly accuracy: number
+    readonly loss: number
+    readonly paid: bigint
+  }[]
   readonly supervisors: readonly { readonly ticket: Hex; readonly paid: bigint }[]
   readonly evaluators: readonly { readonly ticket: Hex; readonly paid: bigint }[]
   /** Sum over the workers. */

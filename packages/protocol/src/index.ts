@@ -20,3 +20,5 @@ export type {
   Service,
   Topic,
 } from './ports.ts'
+export { COIN, DEVNET_TICKET, devnetParams } from './networks/devnet.ts'
+export { makeGenesis, type GenesisOptions } from './networks/genesis.ts'

@@ -1,11 +1,12 @@
 /** The `pouw` command: every subcommand lives in a file of its own and loads what it needs when it runs. */
-import { Command, CommanderError } from 'commander'
+
 import { OperationError } from '@pouw/primitives'
+import { Command, CommanderError } from 'commander'
 import { registerConformance } from './conformance.ts'
 import { registerDevnet } from './devnet.ts'
+import { EXIT, UsageError } from './exit.ts'
 import { registerInit } from './init.ts'
 import { registerNode } from './node.ts'
-import { EXIT, UsageError } from './exit.ts'
 
 const program = new Command('pouw')
   .description('A coin chain whose miners earn their lottery tickets by training neural networks, verified by bit-exact replay.')

@@ -10,7 +10,9 @@ const closeRun = (compute: Compute, run: string) => compute.run({ kind: 'close-r
 test('jobs are answered in the order they were handed in', async () => {
   const compute = echo()
   const order: string[] = []
-  await Promise.all(Array.from({ length: 20 }, (_, i) => closeRun(compute, `job ${i}`).then((result) => order.push((result as { code: string }).code))))
+  await Promise.all(
+    Array.from({ length: 20 }, (_, i) => closeRun(compute, `job ${i}`).then((result) => order.push((result as { code: string }).code))),
+  )
   expect(order).toEqual(Array.from({ length: 20 }, (_, i) => `job ${i}`))
   await compute.close()
 })
@@ -19,7 +21,12 @@ test('the bytes of a job stay with the caller and arrive whole, views included',
   const compute = echo()
   const memory = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251)
   const batch = memory.subarray(100, 200_100)
-  const result = (await compute.run({ kind: 'evaluate', document: {} as never, model: batch, segments: [memory, memory.subarray(0, 10)] })) as unknown as {
+  const result = (await compute.run({
+    kind: 'evaluate',
+    document: {} as never,
+    model: batch,
+    segments: [memory, memory.subarray(0, 10)],
+  })) as unknown as {
     job: { model: Uint8Array; segments: Uint8Array[] }
   }
   expect(memory.length).toBe(300_000)

@@ -33,7 +33,12 @@ export function firstDifference(expected: Json, got: Json | undefined, tolerance
     if (typeof got !== 'object' || got === null || Array.isArray(got)) return { field, expected, got }
     const inner = got as { readonly [key: string]: Json }
     for (const [key, value] of Object.entries(expected)) {
-      const difference = firstDifference(value, Object.hasOwn(inner, key) ? inner[key] : undefined, tolerance, field ? `${field}.${key}` : key)
+      const difference = firstDifference(
+        value,
+        Object.hasOwn(inner, key) ? inner[key] : undefined,
+        tolerance,
+        field ? `${field}.${key}` : key,
+      )
       if (difference) return difference
     }
     return undefined

@@ -43,7 +43,8 @@ export function openInput(value: Json | undefined, path: string): Input {
   }
   const hexOf = (found: Json, where: string, length?: number): Hex => {
     if (typeof found !== 'string' || !/^([0-9a-f]{2})*$/.test(found)) throw new MalformedCase(`${where}: expected lower-case hex`)
-    if (length !== undefined && found.length !== 2 * length) throw new MalformedCase(`${where}: expected ${length} bytes, received ${found.length / 2}`)
+    if (length !== undefined && found.length !== 2 * length)
+      throw new MalformedCase(`${where}: expected ${length} bytes, received ${found.length / 2}`)
     return found
   }
   const number = (found: Json, where: string): number => {
@@ -64,7 +65,8 @@ export function openInput(value: Json | undefined, path: string): Input {
     hexes: (key, length) => array(key).map((item, i) => hexOf(item, `${path}.${key}[${i}]`, length)),
     integer(key, max = Number.MAX_SAFE_INTEGER) {
       const found = number(at(key), `${path}.${key}`)
-      if (!Number.isSafeInteger(found) || found < 0 || found > max) throw new MalformedCase(`${path}.${key}: expected an integer in 0..${max}`)
+      if (!Number.isSafeInteger(found) || found < 0 || found > max)
+        throw new MalformedCase(`${path}.${key}: expected an integer in 0..${max}`)
       return found
     },
     u64(key) {

@@ -19,5 +19,7 @@ export function refusing(compute: () => Json): Json {
 }
 
 export function expectedField(expected: Json, key: string): Json | undefined {
-  return typeof expected === 'object' && expected !== null && !Array.isArray(expected) ? (expected as { readonly [key: string]: Json })[key] : undefined
+  return typeof expected === 'object' && expected !== null && !Array.isArray(expected)
+    ? (expected as { readonly [key: string]: Json })[key]
+    : undefined
 }

@@ -1,6 +1,7 @@
 import { bytesToHex } from '@pouw/crypto'
 import {
   bitsToTarget,
+  type ChainRecord,
   decodeAddress,
   decodeHeader,
   decodeRecord,
@@ -10,7 +11,6 @@ import {
   encodeHeader,
   encodeRecord,
   encodeTx,
-  type ChainRecord,
   type Header,
   type Hex,
   headerId,

@@ -1,15 +1,20 @@
 import { bytesToHex, hexToBytes } from '@pouw/crypto'
 import { encodeMap } from '@pouw/primitives'
 import { nonceZero, precursor, tryBudget } from '@pouw/protocol'
-import { assignBatches, modelHash, openMap, quantum, splitSegments } from '@pouw/training'
 import { createNet, defineModel, type Net } from '@pouw/tensor'
+import { assignBatches, modelHash, openMap, quantum, splitSegments } from '@pouw/training'
 import { type Input, type Json, MalformedCase } from './input.ts'
 import { REFUSED, refusing, type Suite } from './suite.ts'
 
 export const nonce: Suite = (input) => {
   const map = input.bytes('map')
   // The published vector's map is not in ascending order, so the nonce takes the bytes as they are.
-  const hash = modelHash(input.hex('taskId', 32), input.hex('ticketId', 32), input.integer('sequence', 0xffff_ffff), input.floats('weights'))
+  const hash = modelHash(
+    input.hex('taskId', 32),
+    input.hex('ticketId', 32),
+    input.integer('sequence', 0xffff_ffff),
+    input.floats('weights'),
+  )
   const batchBytes = input.integer('batchBytes')
   const params = input.integer('params')
   const out = { modelHash: hash, precursor: bytesToHex(precursor(hash, map)), nonce0: bytesToHex(nonceZero(hash, map)) }
@@ -90,7 +95,8 @@ interface Tensor {
 function readTensor(input: Input, where: string): Tensor {
   const data = input.floats('data')
   const found = input.raw('shape')
-  if (!Array.isArray(found) || !found.every((size) => Number.isSafeInteger(size) && (size as number) > 0)) throw new MalformedCase(`${where}.shape: expected sizes`)
+  if (!Array.isArray(found) || !found.every((size) => Number.isSafeInteger(size) && (size as number) > 0))
+    throw new MalformedCase(`${where}.shape: expected sizes`)
   const shape = found as number[]
   if (shape.reduce((product, size) => product * size, 1) !== data.length) throw new MalformedCase(`${where}: shape and data disagree`)
   return { shape, data }
@@ -159,7 +165,11 @@ export const tensor: Suite = (input) => {
 function readLabels(input: Input, rows: number): Uint8Array {
   const found = input.raw('y')
   const list = Array.isArray(found) ? found : (input.object('y').raw('data') as readonly Json[])
-  if (!Array.isArray(list) || list.length !== rows || !list.every((label) => Number.isInteger(label) && (label as number) >= 0 && (label as number) < 256)) {
+  if (
+    !Array.isArray(list) ||
+    list.length !== rows ||
+    !list.every((label) => Number.isInteger(label) && (label as number) >= 0 && (label as number) < 256)
+  ) {
     throw new MalformedCase(`in.y: expected ${rows} class labels`)
   }
   return Uint8Array.from(list as number[])

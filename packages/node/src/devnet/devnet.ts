@@ -63,11 +63,17 @@ export async function runDevnet(options: DevnetOptions, io: DevnetIo): Promise<D
   const task = await readTask(options.taskFile)
   const short = (['miners', 'supervisors', 'evaluators'] as const).find((role) => options[role] < task.workers[role])
   if (short) {
-    throw new OperationError('refused', `the task wants ${task.workers[short]} ${short}, the devnet has ${options[short]}: give --${short} ${task.workers[short]}`)
+    throw new OperationError(
+      'refused',
+      `the task wants ${task.workers[short]} ${short}, the devnet has ${options[short]}: give --${short} ${task.workers[short]}`,
+    )
   }
   const folder = options.dataDir ? resolve(options.dataDir) : await mkdtemp(join(tmpdir(), 'pouw-devnet-'))
   const configs = await prepare(options, folder)
-  const progress = createProgress(configs.map(({ member }) => member), Date.now())
+  const progress = createProgress(
+    configs.map(({ member }) => member),
+    Date.now(),
+  )
   const screen = createScreen(io.people, progress)
   screen.say(`devnet of ${configs.length} processes, files in ${folder}`)
 
@@ -144,7 +150,11 @@ async function prepare(options: DevnetOptions, folder: string): Promise<{ member
   const genesis = makeGenesis({ roles: list.map(({ role }) => role), seedPhrases: phrases, nowS: Math.floor(Date.now() / 1000) })
   // A folder that has a genesis is a devnet that goes on: its chain hangs on that genesis.
   if (!(await exists(genesisFile))) await writeGenesis(genesisFile, genesis)
-  else await assertSameMembers(genesisFile, genesis.identities.map(({ walletPublic }) => walletPublic))
+  else
+    await assertSameMembers(
+      genesisFile,
+      genesis.identities.map(({ walletPublic }) => walletPublic),
+    )
 
   const ports = await freePorts(list.length)
   const addresses = await Promise.all(
@@ -190,9 +200,14 @@ async function keepSeed(file: string, phrase: string): Promise<string> {
 }
 
 async function assertSameMembers(genesisFile: string, owners: readonly string[]): Promise<void> {
-  const known = JSON.parse(await readFile(genesisFile, 'utf8')).identities?.map((identity: { walletPublic: string }) => identity.walletPublic)
+  const known = JSON.parse(await readFile(genesisFile, 'utf8')).identities?.map(
+    (identity: { walletPublic: string }) => identity.walletPublic,
+  )
   if (JSON.stringify(known) === JSON.stringify(owners)) return
-  throw new OperationError('refused', `${genesisFile} belongs to a devnet of other members: use another --data-dir, or the same numbers of roles as then`)
+  throw new OperationError(
+    'refused',
+    `${genesisFile} belongs to a devnet of other members: use another --data-dir, or the same numbers of roles as then`,
+  )
 }
 
 async function exists(file: string): Promise<boolean> {

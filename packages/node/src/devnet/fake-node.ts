@@ -11,10 +11,25 @@ process.on('SIGINT', () => {})
 
 process.stdout.write('this is no line of ours\n')
 say({ kind: 'ready', peerId: 'x', addresses: config.listen, height: 0 })
-const block = { height: 1, hash: 'ab'.repeat(32), miner: 'cd'.repeat(32), iteration: 2, taskId: null, verifiers: ['ef'.repeat(32)], verified: true, timeS: 1 }
+const block = {
+  height: 1,
+  hash: 'ab'.repeat(32),
+  miner: 'cd'.repeat(32),
+  iteration: 2,
+  taskId: null,
+  verifiers: ['ef'.repeat(32)],
+  verified: true,
+  timeS: 1,
+}
 say({ kind: 'event', name: 'block', fields: block, atMs: 1 })
 if (config.role === 'client' && mode !== 'silent') {
-  const settlement = { miners: [{ ticket: 'aa', iterations: 3, accuracy: 0.9, paid: '7' }], payoutTotal: '7', escrowTotal: '8', confiscated: '0', refundToClient: '1' }
+  const settlement = {
+    miners: [{ ticket: 'aa', iterations: 3, accuracy: 0.9, paid: '7' }],
+    payoutTotal: '7',
+    escrowTotal: '8',
+    confiscated: '0',
+    refundToClient: '1',
+  }
   say({ kind: 'model', model: { taskId: 'ee'.repeat(32), modelFile: '/m', cardFile: '/c', accuracy: 0.9, settlement } })
 }
 if (mode === 'die' && config.role === 'supervisor') {

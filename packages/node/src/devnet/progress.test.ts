@@ -56,7 +56,12 @@ test('phases follow the processes, the chain and the task, never backwards', () 
 
 test('blocks are told once, a reorganisation replaces, replay times find their block before and after it', () => {
   const progress = createProgress(names, 0)
-  const replayed = (at: number, ms: number): NodeLine => ({ kind: 'event', name: 'block-replayed', atMs: 0, fields: { height: at, hash: '', ok: true, ms } })
+  const replayed = (at: number, ms: number): NodeLine => ({
+    kind: 'event',
+    name: 'block-replayed',
+    atMs: 0,
+    fields: { height: at, hash: '', ok: true, ms },
+  })
   advance(progress, 'verifier-1', replayed(1, 4.5), 100)
   expect(advance(progress, 'miner-1', block(1, null), 200)).toContain('filler work')
   expect(advance(progress, 'verifier-1', block(1, null), 210)).toBeUndefined()

@@ -115,7 +115,8 @@ function onStatus(progress: Progress, member: MemberProgress, line: NodeLine & {
   const before = member.status?.training
   const now = line.status.training
   const elapsedS = (nowMs - member.statusAtMs) / 1000
-  member.iterationRate = now && before && now.taskId === before.taskId && elapsedS > 0 ? Math.max(0, now.sequence - before.sequence) / elapsedS : 0
+  member.iterationRate =
+    now && before && now.taskId === before.taskId && elapsedS > 0 ? Math.max(0, now.sequence - before.sequence) / elapsedS : 0
   member.phase = 'running'
   member.status = line.status
   member.peers = line.peers

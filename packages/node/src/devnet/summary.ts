@@ -39,8 +39,11 @@ export function summarise(progress: Progress, nowMs: number): Record<string, unk
 
 /** As settled, or as far as they have come. */
 function minersOf(progress: Progress): { ticket: string; iterations: number; accuracy: number; paid: string | null }[] {
-  if (progress.model) return progress.model.settlement.miners.map(({ ticket, iterations, accuracy, paid }) => ({ ticket, iterations, accuracy, paid }))
+  if (progress.model)
+    return progress.model.settlement.miners.map(({ ticket, iterations, accuracy, paid }) => ({ ticket, iterations, accuracy, paid }))
   return [...progress.members.values()].flatMap(({ status }) =>
-    status?.training ? [{ ticket: status.ticketId ?? '', iterations: status.training.sequence, accuracy: status.training.accuracy, paid: null }] : [],
+    status?.training
+      ? [{ ticket: status.ticketId ?? '', iterations: status.training.sequence, accuracy: status.training.accuracy, paid: null }]
+      : [],
   )
 }

@@ -158,7 +158,6 @@ export function createMemoryBlobs(): BlobStore {
   }
 }
 
-
 /** Least recently used bytes leave first. Bytes larger than the whole cache are not kept. */
 function createBytesCache(bytesMax: number) {
   const entries = new Map<Hex, Uint8Array>()
@@ -192,5 +191,6 @@ function createBytesCache(bytesMax: number) {
 
 /** Names come from peers: anything but 64 lower-case hex digits must never become a path. */
 function checkHash(hash: Hex): void {
-  if (!/^[0-9a-f]{64}$/.test(hash)) throw new TypeError(`blob hash: expected 64 lower-case hex digits, received ${JSON.stringify(hash).slice(0, 80)}`)
+  if (!/^[0-9a-f]{64}$/.test(hash))
+    throw new TypeError(`blob hash: expected 64 lower-case hex digits, received ${JSON.stringify(hash).slice(0, 80)}`)
 }

@@ -6,9 +6,26 @@ const ZERO: Hex = '00'.repeat(32)
 /** A decodable block; another `salt` is another block. */
 export function fixtureBlock(parent: Hex, salt: number): { readonly id: Hex; readonly certified: CertifiedBlock } {
   const block: CertifiedBlock['block'] = {
-    header: { version: 1, hashPrevBlock: parent, hashMerkleRoot: ZERO, time: salt, bits: 0x1f3fffff, nonce: ZERO, hashMsg: ZERO, hashMsgHist: ZERO },
+    header: {
+      version: 1,
+      hashPrevBlock: parent,
+      hashMerkleRoot: ZERO,
+      time: salt,
+      bits: 0x1f3fffff,
+      nonce: ZERO,
+      hashMsg: ZERO,
+      hashMsgHist: ZERO,
+    },
     transactions: [],
-    work: { kind: 'filler', ticketId: ZERO, iteration: 1, endModelHash: ZERO, endResidualHash: ZERO, map: new Uint8Array(0), signature: new Uint8Array(64) },
+    work: {
+      kind: 'filler',
+      ticketId: ZERO,
+      iteration: 1,
+      endModelHash: ZERO,
+      endResidualHash: ZERO,
+      map: new Uint8Array(0),
+      signature: new Uint8Array(64),
+    },
     parentCertificate: [],
   }
   return { id: blockId(block), certified: { block, certificate: [] } }
