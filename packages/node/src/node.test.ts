@@ -128,7 +128,7 @@ test('nothing leaves before what was persisted ahead of it is durable, and the o
   let release = () => {}
   const inner = openMemoryStore()
   const store: Store = { ...inner, flush: () => new Promise((resolve) => (release = () => resolve(inner.flush()))) }
-  const { log, node, handlers } = await world(
+  const { log, node, handlers, fire } = await world(
     onStart(
       { kind: 'send', peer: 'p', bytes: bytes(1) },
       { kind: 'persist', key: 'k', value: bytes(1) },
@@ -138,6 +138,7 @@ test('nothing leaves before what was persisted ahead of it is durable, and the o
     ),
     { store },
   )
+  fire('peer:ready', { peerId: 'p' })
   await settle()
   // What came before the write has left, what came after it waits; reading and computing go on meanwhile.
   expect(log).toEqual(['send p 01', 'compute close-run'])
@@ -282,7 +283,7 @@ test('peers are served blobs by hash and the brain answers the rest', async () =
   expect(await handlers.request('blob', hash, 'q')).toEqual(blob)
   expect(await handlers.request('blob', hash.subarray(1), 'q')).toBeUndefined()
   expect(await handlers.request('slots', bytes(1), 'q')).toBeUndefined()
-  expect(await handlers.request('status', bytes(), 'q')).toBeUndefined()
+  expect(await handlers.request('mempool', bytes(), 'q')).toBeUndefined()
   await node.stop()
 })
 
@@ -295,6 +296,17 @@ test('gossip is judged at once and its effects performed', async () => {
   })
   expect(handlers.gossip('block', bytes(3), 'q')).toBe('reject')
   expect(log).toEqual(['penalise q 3 block'])
+  await node.stop()
+})
+
+test('gossip that nobody could hear is said when the first peer is ready', async () => {
+  const gossip = (value: number): Effect => ({ kind: 'gossip', topic: 'tx', bytes: bytes(value) })
+  const { log, fire, node } = await world(onStart(gossip(1), gossip(2), gossip(3)), { config: { unheardMax: 2 } })
+  await settle()
+  expect(log).toEqual([])
+  fire('peer:ready', { peerId: 'p' })
+  fire('peer:ready', { peerId: 'q' })
+  expect(log).toEqual(['publish tx 02', 'publish tx 03'])
   await node.stop()
 })
 

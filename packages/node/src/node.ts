@@ -28,6 +28,8 @@ export interface NodeConfig {
   readonly requestTimeoutMs: number
   /** Longest answer taken from a peer's service, bytes. */
   readonly answerBytesMax: number
+  /** Gossip kept while no peer hears us, newest first to stay. */
+  readonly unheardMax: number
   /** Events waiting for the brain; messages beyond it are dropped as if the network had lost them. */
   readonly eventsMax: number
 }
@@ -38,6 +40,7 @@ export const defaultNodeConfig: NodeConfig = {
   requestTimeoutMs: 10_000,
   // A page of blocks: `blocksAfter` answers several blocks of up to 4 MiB.
   answerBytesMax: 64 * 1024 * 1024,
+  unheardMax: 1_024,
   eventsMax: 10_000,
 }
 
@@ -93,6 +96,8 @@ export async function createNode(config: NodeConfig, ports: NodePorts): Promise<
   const outbox = createOutbox({ flush: () => Promise.all([store.flush(), blobs.flush()]).then(() => {}), failed: fail })
   const timers = createTimers(clock, (id) => post({ kind: 'timer', id }))
   const ready = new Set<string>()
+  /** What nobody would have heard: gossip repeats nothing of its own accord, so it is said when the first peer is there. */
+  const unheard: (Effect & { kind: 'gossip' })[] = []
   const network = await ports.openNetwork({
     gossip(topic, bytes, from) {
       if (!started || ended) return 'ignore'
@@ -117,6 +122,7 @@ export async function createNode(config: NodeConfig, ports: NodePorts): Promise<
   // Ready, not merely connected: from here on gossip reaches the peer too.
   network.on('peer:ready', ({ peerId }) => {
     ready.add(peerId)
+    for (const effect of unheard.splice(0)) publish(effect)
     post({ kind: 'peer', peer: peerId, connected: true })
   })
   network.on('peer:disconnect', ({ peerId }) => {
@@ -193,9 +199,7 @@ export async function createNode(config: NodeConfig, ports: NodePorts): Promise<
   function performOne(effect: Effect): void {
     switch (effect.kind) {
       case 'gossip':
-        return outbox.leave(() => {
-          network.publish(effect.topic, effect.bytes).catch(effectFailed(effect))
-        })
+        return outbox.leave(() => publish(effect))
       case 'send':
         return outbox.leave(() => guarded(effect, () => network.send(effect.peer, effect.bytes)))
       case 'request':
@@ -248,10 +252,19 @@ export async function createNode(config: NodeConfig, ports: NodePorts): Promise<
     }
   }
 
+  function publish(effect: Effect & { kind: 'gossip' }): void {
+    if (ready.size > 0) {
+      network.publish(effect.topic, effect.bytes).catch(effectFailed(effect))
+      return
+    }
+    unheard.push(effect)
+    if (unheard.length > config.unheardMax) unheard.shift()
+  }
+
   async function serve(service: NetworkService, payload: Uint8Array): Promise<Uint8Array | undefined> {
     if (!started || ended) return undefined
     if (service === 'blob') return payload.length === 32 ? blobs.get(bytesToHex(payload)) : undefined
-    if (service === 'blocks' || service === 'slots') return think(() => brain.serve(service, payload))
+    if (service === 'blocks' || service === 'slots' || service === 'mempool') return think(() => brain.serve(service, payload))
     return undefined
   }
 

@@ -145,7 +145,7 @@ test('send and request dial remembered addresses by themselves', async () => {
   expect(a.send(b.peerId, bytesOf('hello'))).toBe(true)
   await box.holds(1)
   c.remember(b.peerId, b.addresses)
-  expect(textOf(await c.request(b.peerId, 'status', bytesOf('echo'), { maxBytes: 10, timeoutMs: 5_000 }))).toBe('echo')
+  expect(textOf(await c.request(b.peerId, 'mempool', bytesOf('echo'), { maxBytes: 10, timeoutMs: 5_000 }))).toBe('echo')
 })
 
 test('requests: answer, empty answer, not found, too large, failing handler, timeout, abort, nobody there', async () => {
@@ -212,7 +212,7 @@ test('more requests than fit at once wait their turn; a bulk answer arrives whol
   const options = { maxBytes: bulk.length, timeoutMs: 30_000 }
   const [body, ...small] = await Promise.all([
     a.request(b.peerId, 'blob', new Uint8Array(0), options),
-    ...Array.from({ length: 60 }, () => a.request(b.peerId, 'status', new Uint8Array(0), options)),
+    ...Array.from({ length: 60 }, () => a.request(b.peerId, 'mempool', new Uint8Array(0), options)),
   ])
   expect(Buffer.compare(body as Uint8Array, bulk)).toBe(0)
   expect(small.every(({ length }) => length === 1)).toBe(true)
@@ -359,7 +359,7 @@ test('random bytes on the socket and on every protocol leave the host working', 
   const a = await start(1, { message: (bytes) => box.put(bytes), request: async (_service, payload) => payload })
   const chunk = fc.uint8Array({ minLength: 1, maxLength: 3_000 })
   const protocols = [
-    ...['msg', 'blob', 'blocks', 'slots', 'status'].map((name) => `/pouw/${NETWORK_ID}/${name}/1`),
+    ...['msg', 'blob', 'blocks', 'slots', 'mempool'].map((name) => `/pouw/${NETWORK_ID}/${name}/1`),
     ...['id', 'id/push', 'ping'].map((name) => `/pouw/${NETWORK_ID}/${name}/1.0.0`),
     '/meshsub/1.2.0',
     '/meshsub/1.1.0',
@@ -394,7 +394,7 @@ test('random bytes on the socket and on every protocol leave the host working', 
   expect(b.send(a.peerId, bytesOf('still here'))).toBe(true)
   await box.holds(1)
   expect(box.received.at(-1)).toBe('still here')
-  expect(textOf(await b.request(a.peerId, 'status', bytesOf('echo'), { maxBytes: 10, timeoutMs: 5_000 }))).toBe('echo')
+  expect(textOf(await b.request(a.peerId, 'mempool', bytesOf('echo'), { maxBytes: 10, timeoutMs: 5_000 }))).toBe('echo')
   process.off('unhandledRejection', onEscape)
   expect(escaped).toEqual([])
 })
@@ -431,7 +431,7 @@ test('a restarted peer is redialled, and send, request and gossip work again', a
   expect(a.send(first.peerId, bytesOf('after'))).toBe(true)
   await box.holds(2)
   expect(box.received).toEqual(['meanwhile', 'after'])
-  expect(textOf(await a.request(first.peerId, 'status', new Uint8Array(0), { maxBytes: 10, timeoutMs: 5_000 }))).toBe('back')
+  expect(textOf(await a.request(first.peerId, 'mempool', new Uint8Array(0), { maxBytes: 10, timeoutMs: 5_000 }))).toBe('back')
   await a.publish('task', bytesOf('news'))
   await news.holds(1)
 })
@@ -461,7 +461,7 @@ test('penalise bans at -100: disconnected, kept out, sends refused; a shorter ba
   expect((await banned).reason).toBe('test')
   await gone
   expect(a.send(b.peerId, bytesOf('no'))).toBe(false)
-  await expect(a.request(b.peerId, 'status', new Uint8Array(0), { maxBytes: 1, timeoutMs: 5_000 })).rejects.toMatchObject({
+  await expect(a.request(b.peerId, 'mempool', new Uint8Array(0), { maxBytes: 1, timeoutMs: 5_000 })).rejects.toMatchObject({
     code: 'unavailable',
   })
   // The address is kept, so redialling ends the separation once the ban is over.
@@ -474,7 +474,7 @@ test('stop is idempotent and everything after it is quiet', async () => {
   await Promise.all([a.stop(), a.stop()])
   expect(a.send(await peerIdOf(seedOf(2)), new Uint8Array(1))).toBe(false)
   await a.publish('tx', new Uint8Array(1))
-  await expect(a.request(a.peerId, 'status', new Uint8Array(0), { maxBytes: 1, timeoutMs: 1 })).rejects.toMatchObject({ code: 'aborted' })
+  await expect(a.request(a.peerId, 'mempool', new Uint8Array(0), { maxBytes: 1, timeoutMs: 1 })).rejects.toMatchObject({ code: 'aborted' })
   expect(a.peers()).toEqual([])
 })
 

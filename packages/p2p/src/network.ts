@@ -9,10 +9,10 @@
 export type Topic = 'tx' | 'block' | 'digest' | 'task'
 
 /** Things a peer can be asked for, one request and one answer each. */
-export type Service = 'blob' | 'blocks' | 'slots' | 'status'
+export type Service = 'blob' | 'blocks' | 'slots' | 'mempool'
 
 export const TOPICS: readonly Topic[] = ['tx', 'block', 'digest', 'task']
-export const SERVICES: readonly Service[] = ['blob', 'blocks', 'slots', 'status']
+export const SERVICES: readonly Service[] = ['blob', 'blocks', 'slots', 'mempool']
 
 /** What a gossip validator says about a message: forward it, drop it silently, or drop it and blame the sender. */
 export type GossipVerdict = 'accept' | 'ignore' | 'reject'

@@ -66,7 +66,7 @@ test('a peer killed without warning is noticed, and everything works after it is
     const gossip = said('gossip')
     await network.publish('block', bytesOf(`block ${round}`))
     expect(await gossip).toBe(`block ${round}`)
-    const answer = await network.request(peerId, 'status', bytesOf('echo'), { maxBytes: 10, timeoutMs: 5_000 })
+    const answer = await network.request(peerId, 'mempool', bytesOf('echo'), { maxBytes: 10, timeoutMs: 5_000 })
     expect(Buffer.from(answer).toString()).toBe('echo')
   }
 })

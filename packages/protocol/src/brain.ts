@@ -10,11 +10,12 @@
  */
 import { createChain, type Entry, type TaskState } from '@pouw/chain'
 import { hexToBytes } from '@pouw/crypto'
-import { decodeIterationResult, decodeTx, type Hex, type IterationResult, type Message, printHash } from '@pouw/primitives'
+import { decodeIterationResult, decodeTx, type Hex, type IterationResult, type Message, printHash, txId } from '@pouw/primitives'
 import { createBlocks } from './blocks.ts'
 import type { BlockSummary, Brain, BrainConfig, NodeStatus } from './brain-types.ts'
 import { createContext, createDirectory } from './context.ts'
 import { openMessage, signedByClient, signedByTicket } from './envelope.ts'
+import { decodeTransactions, encodeTransactions } from './framing.ts'
 import { groupOf } from './group.ts'
 import { serveSlots } from './history/follower.ts'
 import type { TaskLog } from './history/log.ts'
@@ -31,6 +32,7 @@ import { createWorker } from './roles/worker.ts'
 const SEQUENCE_KEY = 'sequence'
 const SEQUENCE_STEP = 1_000_000
 const SYNC_MS = 2000
+const MEMPOOL_ANSWER_BYTES = 512 * 1024
 
 export function createBrain(config: BrainConfig): Brain {
   const chain = createChain(config.genesis)
@@ -66,6 +68,7 @@ export function createBrain(config: BrainConfig): Brain {
     },
     serve(service, payload) {
       if (service === 'blocks') return blocks.serve(payload)
+      if (service === 'mempool') return serveMempool()
       if (payload.length !== 36) return undefined
       const log = logOf(payload.subarray(0, 32))
       return log && serveSlots(log, new DataView(payload.buffer, payload.byteOffset).getUint32(32, true))
@@ -99,6 +102,7 @@ export function createBrain(config: BrainConfig): Brain {
         }
         context.connected.add(event.peer)
         blocks.sync(event.peer)
+        syncMempool(event.peer)
         return
       case 'command':
         if (event.command.kind === 'submit-task') client ??= createClientRun(context, event.command.document, event.command.data)
@@ -127,7 +131,23 @@ export function createBrain(config: BrainConfig): Brain {
   function syncTick(): void {
     context.at('sync', context.nowMs + SYNC_MS, syncTick)
     const peers = [...context.connected]
-    if (peers.length > 0) blocks.sync(peers[syncTurn++ % peers.length]!)
+    const peer = peers[syncTurn++ % Math.max(1, peers.length)]
+    if (!peer) return
+    blocks.sync(peer)
+    syncMempool(peer)
+  }
+
+  /** Gossip tells only those who listen at the moment: a node that comes later, or a transaction sent before anybody was there, is mended here. */
+  function syncMempool(peer: string): void {
+    context.request(peer, 'mempool', new Uint8Array(1), (bytes) => {
+      const list = bytes && decodeTransactions(bytes)
+      if (bytes && !list) return void reject(peer, 'mempool-malformed')
+      for (const tx of list ?? []) if (!context.mempool.has(txId(tx))) context.mempool.add(tx)
+    })
+  }
+
+  function serveMempool(): Uint8Array {
+    return encodeTransactions(context.mempool.select(MEMPOOL_ANSWER_BYTES))
   }
 
   function onTip(connected: readonly Entry[], _disconnected: readonly Entry[]): void {

@@ -1,6 +1,6 @@
 /** Small lists of bytes: hashes one after the other, and the slots of a history as they are stored, served and hashed into 05. */
 import { bytesToHex, hexToBytes } from '@pouw/crypto'
-import { decodeCertificate, decodeSlotHeader, encodeCertificate, encodeSlotHeader, type Hex } from '@pouw/primitives'
+import { decodeCertificate, decodeSlotHeader, decodeTx, encodeCertificate, encodeSlotHeader, encodeTx, type Hex, type Tx } from '@pouw/primitives'
 import * as P from 'micro-packed'
 import type { FinalSlot } from './history/log.ts'
 
@@ -80,6 +80,23 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
 export function decodeCheckpoint(bytes: Uint8Array): Checkpoint | undefined {
   try {
     return checkpointCoder.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+const transactionsCoder = P.array(P.U16LE, P.bytes(P.U32LE))
+
+/** Waiting transactions, as one peer tells another. */
+export function encodeTransactions(list: readonly Tx[]): Uint8Array {
+  return transactionsCoder.encode(list.map(encodeTx))
+}
+
+/** Undefined if a single one is malformed. */
+export function decodeTransactions(bytes: Uint8Array): Tx[] | undefined {
+  try {
+    const list = transactionsCoder.decode(bytes).map(decodeTx)
+    return list.every((tx) => tx !== undefined) ? list : undefined
   } catch {
     return undefined
   }

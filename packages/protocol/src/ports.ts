@@ -33,8 +33,8 @@ export type Effect =
   /** For people: logs, metrics, the live view. Nothing depends on it. */
   | { readonly kind: 'emit'; readonly name: string; readonly fields: Readonly<Record<string, unknown>> }
 
-/** Services a peer answers out of its state: blocks after a locator, slots of a task. Blobs are answered by the body alone. */
-export type Service = 'blocks' | 'slots'
+/** Services a peer answers out of its state: blocks after a locator, slots of a task, waiting transactions. Blobs are answered by the body alone. */
+export type Service = 'blocks' | 'slots' | 'mempool'
 
 /** What a body tells the protocol. */
 export type Event =

@@ -8,7 +8,17 @@
 import { parseArgs } from 'node:util'
 import { sha256, sha256Hex, shuffle, utf8 } from '@pouw/crypto'
 import { segmentSamples } from '@pouw/primitives'
-import { assignBatches, createSchedule, createTrainer, cutBatches, evaluate, openModel, type SegmentData, splitSegments, type Trainer } from '../src/index.ts'
+import {
+  assignBatches,
+  createSchedule,
+  createTrainer,
+  cutBatches,
+  evaluate,
+  openModel,
+  type SegmentData,
+  splitSegments,
+  type Trainer,
+} from '../src/index.ts'
 import { loadMnist } from './mnist.ts'
 import { mnistTask } from './task.ts'
 
@@ -46,9 +56,18 @@ const tickets = Array.from({ length: doc.workers.miners }, (_, i) => id(`ticket 
 
 const segments = cutSegments()
 const split = splitSegments(block, taskId, doc.ml.dataset.segments, doc.ml.dataset.testSegments)
-const batches = cutBatches(taskId, split.training.map((s) => segments[s]!), doc)
+const batches = cutBatches(
+  taskId,
+  split.training.map((s) => segments[s]!),
+  doc,
+)
 const test = split.test.map((s) => segments[s]!)
-const { owner } = assignBatches(taskId, tickets, batches.map((batch) => batch.hash), doc.workers.epsilonBp)
+const { owner } = assignBatches(
+  taskId,
+  tickets,
+  batches.map((batch) => batch.hash),
+  doc.workers.epsilonBp,
+)
 
 const miners = tickets.map((ticket, i) => ({
   trainer: createTrainer(doc, taskId, ticket),
@@ -75,9 +94,16 @@ for (let step = 0; step < longest; step++) {
     maps++
   }
   trainingMs += performance.now() - before
-  if ((step + 1) % perEpoch === 0) print(`epoch ${String((step + 1) / perEpoch).padStart(2)}  iteration ${step + 1}`, miners.map((miner) => accuracyOf(miner.trainer)))
+  if ((step + 1) % perEpoch === 0)
+    print(
+      `epoch ${String((step + 1) / perEpoch).padStart(2)}  iteration ${step + 1}`,
+      miners.map((miner) => accuracyOf(miner.trainer)),
+    )
 }
-print('final models', miners.map((miner) => finalAccuracy(miner)))
+print(
+  'final models',
+  miners.map((miner) => finalAccuracy(miner)),
+)
 console.log(
   `iterations per miner ${miners.map((miner) => miner.schedule.iterations).join(' ')}, all ${maps}; ` +
     `${(words / maps).toFixed(0)} words per map; training ${(trainingMs / 1000).toFixed(1)} s = ${(trainingMs / maps).toFixed(3)} ms per iteration; ` +

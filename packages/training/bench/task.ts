@@ -22,7 +22,17 @@ export function mnistTask(options: TaskOptions): TaskDocument {
     payment: { fee: 0n, quotas: { miners: 7000, supervisors: 2000, evaluators: 1000 } },
     profile: 'f32',
     ml: {
-      dataset: { name: 'mnist', format: 'idx-u8', samples: 70_000, features: 784, classes: 10, scale: f(options.contrast / 255), files: [], segments: 10, testSegments: 3 },
+      dataset: {
+        name: 'mnist',
+        format: 'idx-u8',
+        samples: 70_000,
+        features: 784,
+        classes: 10,
+        scale: f(options.contrast / 255),
+        files: [],
+        segments: 10,
+        testSegments: 3,
+      },
       model: {
         type: 'dense',
         layers: [

@@ -9,14 +9,19 @@ const list = (prefix: string, n: number) => Array.from({ length: n }, (_, i) => 
 
 test('every batch has one owner and nobody is over capacity', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 0, max: 120 }), fc.integer({ min: 0, max: 4000 }), (miners, batches, epsilonBp) => {
-      const { owner, capacity } = assignBatches(TASK, list('t', miners), list('b', batches), epsilonBp)
-      expect(owner).toHaveLength(batches)
-      expect(capacity).toBe(Math.ceil(((10_000 + epsilonBp) * batches) / (10_000 * miners)))
-      const load = new Array<number>(miners).fill(0)
-      for (const miner of owner) load[miner]!++
-      expect(Math.max(...load)).toBeLessThanOrEqual(capacity)
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 8 }),
+      fc.integer({ min: 0, max: 120 }),
+      fc.integer({ min: 0, max: 4000 }),
+      (miners, batches, epsilonBp) => {
+        const { owner, capacity } = assignBatches(TASK, list('t', miners), list('b', batches), epsilonBp)
+        expect(owner).toHaveLength(batches)
+        expect(capacity).toBe(Math.ceil(((10_000 + epsilonBp) * batches) / (10_000 * miners)))
+        const load = new Array<number>(miners).fill(0)
+        for (const miner of owner) load[miner]!++
+        expect(Math.max(...load)).toBeLessThanOrEqual(capacity)
+      },
+    ),
     { numRuns: 30 },
   )
 })
@@ -54,7 +59,10 @@ test('hand-made ring: a batch goes to the first point at or after it', () => {
   // The smallest point of the ring takes the batch above every point, and a batch equal to a point goes to that point.
   const tickets = list('t', 2)
   const points = tickets.flatMap((ticket, owner) =>
-    Array.from({ length: 128 }, (_, v) => ({ owner, key: sha256Hex(Buffer.from(TASK, 'hex'), Buffer.from(ticket, 'hex'), new Uint8Array([v, 0, 0, 0])) })),
+    Array.from({ length: 128 }, (_, v) => ({
+      owner,
+      key: sha256Hex(Buffer.from(TASK, 'hex'), Buffer.from(ticket, 'hex'), new Uint8Array([v, 0, 0, 0])),
+    })),
   )
   points.sort((a, b) => (a.key < b.key ? -1 : 1))
   const exact = points[100]!.key.slice(0, 16).padEnd(64, '0')

@@ -21,7 +21,8 @@ export interface Assignment {
  */
 export function assignBatches(taskId: Hex, tickets: readonly Hex[], batchHashes: readonly Hex[], epsilonBp: number): Assignment {
   if (tickets.length === 0) throw new RangeError('assignBatches: expected at least one ticket')
-  if (!Number.isInteger(epsilonBp) || epsilonBp < 0) throw new RangeError(`assignBatches: expected epsilonBp to be a natural number, got ${epsilonBp}`)
+  if (!Number.isInteger(epsilonBp) || epsilonBp < 0)
+    throw new RangeError(`assignBatches: expected epsilonBp to be a natural number, got ${epsilonBp}`)
   const capacity = Math.ceil(((10_000 + epsilonBp) * batchHashes.length) / (10_000 * tickets.length))
   const ring = createRing(taskId, tickets)
   const load = new Array<number>(tickets.length).fill(0)

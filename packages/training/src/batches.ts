@@ -29,7 +29,12 @@ export function batchBytes(taskId: Hex, index: number, features: Uint8Array, lab
 export function openBatch(bytes: Uint8Array, featuresPerSample: number, batch: number): Batch | undefined {
   const labelsAt = FEATURES_AT + batch * featuresPerSample
   if (bytes.length !== labelsAt + batch || bytes[0] !== TAG) return undefined
-  return { taskId: readHex32(bytes, 1), index: readU32(bytes, 33), features: bytes.subarray(FEATURES_AT, labelsAt), labels: bytes.subarray(labelsAt) }
+  return {
+    taskId: readHex32(bytes, 1),
+    index: readU32(bytes, 33),
+    features: bytes.subarray(FEATURES_AT, labelsAt),
+    labels: bytes.subarray(labelsAt),
+  }
 }
 
 /**

@@ -38,13 +38,21 @@ export function evaluate(doc: TaskDocument, weights: Float32Array, testSegments:
   let right = 0
   for (let first = 0; first < count; ) {
     const size = Math.min(chunk, count - first)
-    net.loadBatch(samples.features.subarray(first * features, (first + size) * features), samples.labels.subarray(first, first + size), Math.fround(scale))
+    net.loadBatch(
+      samples.features.subarray(first * features, (first + size) * features),
+      samples.labels.subarray(first, first + size),
+      Math.fround(scale),
+    )
     const result = net.forward()
     lossSum += result.lossSum
     right += result.correct
     first += size
   }
-  return { loss: Math.fround(lossSum / count), accuracy: Math.fround(right / count), commonestShare: Math.fround(Math.max(...shares) / count) }
+  return {
+    loss: Math.fround(lossSum / count),
+    accuracy: Math.fround(right / count),
+    commonestShare: Math.fround(Math.max(...shares) / count),
+  }
 }
 
 /** One array each for features and labels: chunks run across the ends of segments. */

@@ -1,7 +1,7 @@
 import { hexToBytes, sha256, sha256dHex, sha256Hex, shuffle, u32le, utf8 } from '@pouw/crypto'
 import type { Hex, NetworkParams } from '@pouw/primitives'
 import { createNet, defineModel, initXavier } from '@pouw/tensor'
-import { gradientHash, type IterationFailure, type Samples, step, type StepOutput, type StepRules } from './iteration.ts'
+import { gradientHash, type IterationFailure, type Samples, type StepOutput, type StepRules, step } from './iteration.ts'
 import type { Backend } from './model.ts'
 import { modelHash, residualHash } from './state-bytes.ts'
 import { syntheticDataset } from './synthetic.ts'
@@ -39,7 +39,14 @@ export function fillerSeed(zeroNonceHash: Hex, ticketId: Hex): Hex {
 
 /** HashMsg of filler work (A15): SHA256d("POUW-FILLER-MSG" || ticket || u32 j || end model hash || end residual hash || SHA-256(map)). */
 export function fillerMessageHash(ticketId: Hex, iteration: number, endModelHash: Hex, endResidualHash: Hex, map: Uint8Array): Hex {
-  return sha256dHex(utf8('POUW-FILLER-MSG'), hexToBytes(ticketId), u32le(iteration), hexToBytes(endModelHash), hexToBytes(endResidualHash), sha256(map))
+  return sha256dHex(
+    utf8('POUW-FILLER-MSG'),
+    hexToBytes(ticketId),
+    u32le(iteration),
+    hexToBytes(endModelHash),
+    hexToBytes(endResidualHash),
+    sha256(map),
+  )
 }
 
 /** Number of parameters of the filler model, for the nonce budget (A27). */

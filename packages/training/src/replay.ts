@@ -31,7 +31,8 @@ export function replay(doc: TaskDocument, input: ReplayInput, backend?: Backend)
   const residual = openResidual(input.startResidual, params)
   if (!model || !residual) return { ok: false, code: 'bad-start' }
   for (const state of [model, residual])
-    if (state.taskId !== taskId || state.ticketId !== ticketId || state.sequence !== input.sequence - 1) return { ok: false, code: 'bad-start' }
+    if (state.taskId !== taskId || state.ticketId !== ticketId || state.sequence !== input.sequence - 1)
+      return { ok: false, code: 'bad-start' }
   trainer.restore(input.sequence - 1, model.weights, residual.residual)
   return trainer.iterate(input)
 }

@@ -19,7 +19,13 @@ export interface Schedule {
  * @param owner the table of `assignBatches`
  * @param minerIndex the index of `ticketId` in that table
  */
-export function createSchedule(doc: TaskDocument, taskBlockHash: Hex, ticketId: Hex, owner: readonly number[], minerIndex: number): Schedule {
+export function createSchedule(
+  doc: TaskDocument,
+  taskBlockHash: Hex,
+  ticketId: Hex,
+  owner: readonly number[],
+  minerIndex: number,
+): Schedule {
   const ownBatches: number[] = []
   owner.forEach((miner, batch) => {
     if (miner === minerIndex) ownBatches.push(batch)

@@ -1,6 +1,6 @@
 import { bytesToHex, sha256Hex } from '@pouw/crypto'
-import { expect, test } from 'vitest'
 import fc from 'fast-check'
+import { expect, test } from 'vitest'
 import { decodeSegmentData, encodeSegmentData, openSegment, segmentBytes, segmentsRoot, splitSegments } from './segments.ts'
 
 const TASK = '11'.repeat(32)
@@ -20,9 +20,14 @@ test('a split is a permutation that follows from block and task alone', () => {
 
 test('a segment opens to what was committed', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 0, max: 255 }), fc.uint8Array({ minLength: 32, maxLength: 32 }), fc.uint8Array({ maxLength: 50 }), (index, salt, data) => {
-      expect(openSegment(segmentBytes(index, salt, data))).toEqual({ index, salt, data })
-    }),
+    fc.property(
+      fc.integer({ min: 0, max: 255 }),
+      fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      fc.uint8Array({ maxLength: 50 }),
+      (index, salt, data) => {
+        expect(openSegment(segmentBytes(index, salt, data))).toEqual({ index, salt, data })
+      },
+    ),
   )
 })
 

@@ -18,7 +18,8 @@ export interface Split {
  * @throws RangeError unless 0 <= testSegments <= segments <= 255
  */
 export function splitSegments(taskBlockHash: Hex, taskId: Hex, segments: number, testSegments: number): Split {
-  if (!Number.isInteger(segments) || segments < 0 || segments > 255) throw new RangeError(`splitSegments: expected 0..255 segments, got ${segments}`)
+  if (!Number.isInteger(segments) || segments < 0 || segments > 255)
+    throw new RangeError(`splitSegments: expected 0..255 segments, got ${segments}`)
   if (!Number.isInteger(testSegments) || testSegments < 0 || testSegments > segments)
     throw new RangeError(`splitSegments: expected 0..${segments} test segments, got ${testSegments}`)
   const order = shuffle(segments, sha256(utf8('POUW-SPLIT'), hexToBytes(taskBlockHash), hexToBytes(taskId)))

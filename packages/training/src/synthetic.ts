@@ -26,7 +26,8 @@ export function syntheticDataset(
     ['features', features],
     ['classes', classes],
   ] as const)
-    if (!Number.isInteger(value) || value < 1) throw new RangeError(`syntheticDataset: expected ${name} to be a positive integer, got ${value}`)
+    if (!Number.isInteger(value) || value < 1)
+      throw new RangeError(`syntheticDataset: expected ${name} to be a positive integer, got ${value}`)
   if (classes > 256) throw new RangeError(`syntheticDataset: expected at most 256 classes, got ${classes}`)
   const key = sha256(utf8(seedText))
   const prototypes = words(key, PROTOTYPES, classes * features)
@@ -51,6 +52,7 @@ function words(key: Uint8Array, stream: number, count: number): Uint32Array {
   const out = new Uint32Array(4 * blocks)
   const k0 = readU32(key, 0)
   const k1 = readU32(key, 4)
-  for (let block = 0; block < blocks; block++) philoxBlock(block >>> 0, Math.floor(block / 0x1_0000_0000), stream, 0, k0, k1, out, 4 * block)
+  for (let block = 0; block < blocks; block++)
+    philoxBlock(block >>> 0, Math.floor(block / 0x1_0000_0000), stream, 0, k0, k1, out, 4 * block)
   return out
 }

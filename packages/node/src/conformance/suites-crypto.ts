@@ -14,7 +14,7 @@ import {
   schnorrSign,
   schnorrVerify,
 } from '@pouw/crypto'
-import { type Input, MalformedCase } from './input.ts'
+import { type Input, type Json, MalformedCase } from './input.ts'
 import { REFUSED, refusing, type Suite } from './suite.ts'
 
 export const merkle: Suite = (input) => {
@@ -46,7 +46,7 @@ export const ed25519: Suite = (input) => {
   return { valid: ed25519Verify(input.bytes('sig'), input.bytes('msg'), input.bytes('pubkey')) }
 }
 
-export const ecvrf: Suite = (input) => {
+export const ecvrf: Suite = (input): Json => {
   const suite = input.text('suite')
   if (suite !== 'ELL2' && suite !== 'TAI') throw new MalformedCase(`unknown ECVRF suite ${suite}`)
   switch (input.text('op')) {

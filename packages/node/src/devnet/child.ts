@@ -1,5 +1,6 @@
 /** One process of a devnet: started, listened to line by line, ended. */
 import { spawn } from 'node:child_process'
+import { createWriteStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { NodeLine } from '../node-process.ts'
 
@@ -24,10 +25,13 @@ export interface ChildOptions {
   readonly program: string
   readonly arguments: readonly string[]
   readonly env?: NodeJS.ProcessEnv
+  /** What happened (all lines but the statuses) and stderr are appended here, for those who look for a fault afterwards. */
+  readonly logFile?: string
   onLine(line: NodeLine): void
 }
 
 const LAST_WORDS_MAX = 20
+const LOG_CHARS_MAX = 64_000_000
 /** A child that writes longer lines has gone mad; what does not parse is passed over. */
 const LINE_CHARS_MAX = 1_000_000
 
@@ -36,12 +40,22 @@ export function startChild(options: ChildOptions): Child {
   const process = spawn(options.program, options.arguments, { stdio: ['pipe', 'pipe', 'pipe'], env: options.env })
   process.stdin.on('error', () => {})
 
+  const log = options.logFile ? createWriteStream(options.logFile, { flags: 'a' }) : undefined
+  log?.on('error', () => {})
+  let logged = 0
+  const keep = (text: string) => {
+    logged += text.length
+    if (logged <= LOG_CHARS_MAX) log?.write(`${text}\n`)
+  }
   createInterface({ input: process.stdout }).on('line', (text) => {
     const line = parseLine(text)
-    if (line) options.onLine(line)
+    if (!line) return
+    if (line.kind !== 'status') keep(text)
+    options.onLine(line)
   })
   const lastWords: string[] = []
   createInterface({ input: process.stderr }).on('line', (text) => {
+    keep(text)
     lastWords.push(text.slice(0, 1_000))
     if (lastWords.length > LAST_WORDS_MAX) lastWords.shift()
   })
@@ -52,7 +66,10 @@ export function startChild(options: ChildOptions): Child {
       // A process that never started has no 'close' event to wait for.
       if (process.pid === undefined) resolve({ code: null, signal: null, lastWords })
     })
-    process.once('close', (code, signal) => resolve({ code, signal, lastWords }))
+    process.once('close', (code, signal) => {
+      log?.end()
+      resolve({ code, signal, lastWords })
+    })
   })
 
   return {

@@ -90,6 +90,7 @@ export async function runDevnet(options: DevnetOptions, io: DevnetIo): Promise<D
       name: member.name,
       program: process.execPath,
       arguments: [io.program ?? LAUNCHER, 'node', '--config', file],
+      logFile: join(member.dataDir, 'events.ndjson'),
       onLine(line) {
         const remark = advance(progress, member.name, line, Date.now())
         if (remark) screen.say(remark)
@@ -104,7 +105,7 @@ export async function runDevnet(options: DevnetOptions, io: DevnetIo): Promise<D
       const words = [`${member.name} (process ${child.pid}) ended unexpectedly ${how}`, ...end.lastWords.map((word) => `    ${word}`)]
       for (const word of words) screen.say(word)
       trouble.push(words[0]!)
-      if (!options.keepGoing || progress.members.values().every(({ phase }) => phase === 'gone')) wake.resolve('failed')
+      if (!options.keepGoing || [...progress.members.values()].every(({ phase }) => phase === 'gone')) wake.resolve('failed')
     })
   }
 

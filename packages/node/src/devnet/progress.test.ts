@@ -95,5 +95,5 @@ test('the live picture shows speed, loss and accuracy of each miner and fits the
 
 test('a picture is drawn over the one before it', () => {
   expect(redraw(['a', 'b'], 0)).toBe('\r\u001b[2Ka\n\u001b[2Kb\n\u001b[J')
-  expect(redraw(['a'], 3)).toMatch(/^\u001b\[3A\r/)
+  expect(redraw(['a'], 3).startsWith('\u001b[3A\r')).toBe(true)
 })
