@@ -150,6 +150,9 @@ const check: Check<TaskDocument> = (value, path) => {
     say('ml.dataset.testSegments', `expected fewer than ${dataset.segments} segments, received ${dataset.testSegments}`)
   if (segmentSamples(document) < batch)
     say('ml.batch', `expected at most ${segmentSamples(document)} samples (one segment), received ${batch}`)
+  if (batchBytes(document) >= 2 ** 32) say('ml.batch', 'expected fewer than 2^32 bytes of features and labels')
+  if (dataset.format === 'synthetic' && dataset.files.length > 0)
+    say('ml.dataset.files', 'expected none: synthetic data are made from the name')
   const last = model.layers.at(-1)!
   if (last.nodes !== dataset.classes || last.activation !== 'identity') {
     say(

@@ -95,6 +95,8 @@ const LARGE: ReadonlySet<MessageKind> = new Set(['SLOT', 'SLOT_FINAL', 'PROPOSE'
 /** @throws RangeError or Error of the codec if a field is out of range */
 export function encodeMessage(networkId: Hex, message: Message): Uint8Array {
   const { kind, taskId, sender, sequence, signature, ...body } = message
+  if (signature.length !== SIGNATURE_BYTES)
+    throw new RangeError(`expected a signature of ${SIGNATURE_BYTES} bytes, received ${signature.length}`)
   const head = envelope.encode({ version: undefined, networkId, taskId, type: MESSAGE_TYPES[kind], sender, sequence } as never)
   const tail = (BODIES[kind] as unknown as Coder<unknown>).encode(body)
   const bytes = new Uint8Array(head.length + tail.length + SIGNATURE_BYTES)

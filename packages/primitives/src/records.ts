@@ -174,7 +174,7 @@ type Body<K extends RecordType> = Omit<
   'reserved' | 'reservedBackups' | 'reservedRole' | 'reservedReason'
 >
 
-/** A decoded record: `type`, `flags`, `taskId` (zero in 01 and 02), and the fields of its type. */
+/** A decoded record: `type`, `flags`, `taskId` (zero in 01, 02 and 06), and the fields of its type. */
 export type ChainRecord<K extends RecordType = RecordType> = {
   [T in K]: { readonly type: T; readonly flags: number; readonly taskId: Hex } & { readonly [F in keyof Body<T>]: Body<T>[F] }
 }[K]
@@ -202,6 +202,9 @@ export function encodeRecord(record: ChainRecord): Uint8Array {
 
 const ZERO_ID: Hex = '00'.repeat(32)
 
+/** Records that stand before or outside any task: 01 and 02 (4.2), 06 (A18). */
+const TASKLESS: ReadonlySet<RecordType> = new Set(['PAY_FOR_TASK', 'BUY_TICKETS', 'BLOCK_ATTEST'])
+
 /** Undefined unless `checkRecord` accepts the bytes. */
 export function decodeRecord(bytes: Uint8Array): ChainRecord | undefined {
   const opened = open(bytes)
@@ -227,7 +230,7 @@ function open(bytes: Uint8Array): { readonly record: ChainRecord } | { readonly 
   // Of all field types only reserved bytes can fail to decode: integers and hashes take any value.
   if (!outer || !body) return { code: 'record-reserved' }
   const { reserved: _r, reservedBackups: _b, reservedRole: _o, reservedReason: _e, ...fields } = body
-  if ((type === 'PAY_FOR_TASK' || type === 'BUY_TICKETS') && outer.taskId !== ZERO_ID) return { code: 'record-task-id' }
+  if (TASKLESS.has(type) && outer.taskId !== ZERO_ID) return { code: 'record-task-id' }
   if (type === 'PAY_FOR_TASK' && !Number.isFinite(fields.tau as number)) return { code: 'record-field' }
   return { record: { type, flags: outer.flags, taskId: outer.taskId, ...fields } as ChainRecord }
 }

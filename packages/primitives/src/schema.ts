@@ -69,7 +69,7 @@ export function object<T extends object>(shape: { readonly [K in keyof T]: Check
   const keys = Object.keys(shape) as (keyof T & string)[]
   return (value, path) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return fail(path, 'a map', value)
-    for (const key of Object.keys(value)) if (!(key in shape)) throw new TypeError(`${path || 'document'}: unknown key "${key}"`)
+    for (const key of Object.keys(value)) if (!Object.hasOwn(shape, key)) throw new TypeError(`${path || 'document'}: unknown key "${key}"`)
     const checked = {} as T
     for (const key of keys) checked[key] = shape[key]((value as Record<string, unknown>)[key], path === '' ? key : `${path}.${key}`)
     return checked

@@ -97,10 +97,15 @@ export function txWeight(tx: Tx): number {
  * BIP341 key-path signature hash, with the annex of the signed input if its witness has one.
  *
  * @param prevouts the outputs that the inputs spend, in input order
- * @throws RangeError if the numbers of inputs and prevouts differ
+ * @throws RangeError if the numbers of inputs and prevouts differ, or for an input or hash type that BIP341 does not sign
  */
 export function signatureHash(tx: Tx, inputIndex: number, prevouts: readonly TxOutput[], hashType = 0): Uint8Array {
   if (prevouts.length !== tx.inputs.length) throw new RangeError(`expected ${tx.inputs.length} prevouts, received ${prevouts.length}`)
+  if (!tx.inputs[inputIndex]) throw new RangeError(`expected an input below ${tx.inputs.length}, received ${inputIndex}`)
+  // The library would sign these; BIP341 makes such a signature invalid.
+  if (!HASH_TYPES.has(hashType)) throw new RangeError(`expected a hash type of BIP341, received ${hashType}`)
+  if ((hashType & 3) === SINGLE && inputIndex >= tx.outputs.length)
+    throw new RangeError(`expected an output ${inputIndex} for SIGHASH_SINGLE`)
   const raw = toRaw(tx, false)
   const library = new Transaction({
     version: tx.version,
@@ -116,6 +121,9 @@ export function signatureHash(tx: Tx, inputIndex: number, prevouts: readonly TxO
   const amounts = prevouts.map((output) => output.amount)
   return library.preimageWitnessV1(inputIndex, scripts, hashType, amounts, -1, undefined, 0xc0, annexOf(tx.inputs[inputIndex]!))
 }
+
+const HASH_TYPES: ReadonlySet<number> = new Set([0, 1, 2, 3, 0x81, 0x82, 0x83])
+const SINGLE = 3
 
 const ANNEX_TAG = 0x50
 

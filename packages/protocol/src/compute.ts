@@ -19,6 +19,8 @@ import {
   openModel,
   openResidual,
   openSegment,
+  createReplayTrainer,
+  type ReplayTrainer,
   replay,
   residualBytes,
   type SegmentData,
@@ -39,10 +41,14 @@ export interface Computer {
   run(job: Job): JobResult
 }
 
+const REPLAYS_MAX = 8
+
 export function createComputer(options: ComputerOptions): Computer {
   const runs = new Map<string, { readonly trainer: Trainer; readonly startWeights: Float32Array; readonly startResidual: Float32Array }>()
   const nowUs = options.nowUs ?? (() => 0)
   let filler: FillerEngine | undefined
+  /** Replays of one miner use one trainer: an instance of the kernels costs more than the replay itself. */
+  const replays = new Map<string, ReplayTrainer>()
   const fillerEngine = () => (filler ??= createFillerEngine(options.filler))
 
   return {
@@ -82,12 +88,10 @@ export function createComputer(options: ComputerOptions): Computer {
           }
         }
         case 'replay': {
-          const result = replay(job.document, {
-            taskId: job.taskId,
-            ticketId: job.ticketId,
-            sequence: job.sequence,
+          const result = replay(replayTrainer(job), {
             startModel: job.model,
             startResidual: job.residual,
+            sequence: job.sequence,
             maps: job.maps,
             batch: job.batch,
             rate: job.rate,
@@ -117,6 +121,16 @@ export function createComputer(options: ComputerOptions): Computer {
           return commitData(job)
       }
     },
+  }
+
+  function replayTrainer(job: Job & { kind: 'replay' }): ReplayTrainer {
+    const key = `${job.taskId}:${job.ticketId}`
+    const known = replays.get(key)
+    if (known) return known
+    const made = createReplayTrainer(job.document, job.taskId, job.ticketId)
+    replays.set(key, made)
+    if (replays.size > REPLAYS_MAX) replays.delete(replays.keys().next().value!)
+    return made
   }
 
   function openRun(job: Job & { kind: 'open-run' }): JobResult {

@@ -2,12 +2,10 @@ import type { Hex, TaskDocument } from '@pouw/primitives'
 import type { IterationFailure, IterationOutput } from './iteration.ts'
 import type { Backend } from './model.ts'
 import { openModel, openResidual } from './state-bytes.ts'
-import { createTrainer } from './trainer.ts'
+import { createTrainer, type Trainer } from './trainer.ts'
 
 /** Everything one iteration depends on; the bytes are the preimages of the hashes in IT_RES, and the caller has compared those. */
 export interface ReplayInput {
-  readonly taskId: Hex
-  readonly ticketId: Hex
   /** The iteration to run, from 1; the start state has sequence - 1 (A13). */
   readonly sequence: number
   readonly startModel: Uint8Array
@@ -19,13 +17,22 @@ export interface ReplayInput {
 
 export type ReplayOutput = IterationOutput
 
+/** A trainer kept for replays of one miner's iterations of one task. */
+export interface ReplayTrainer {
+  readonly taskId: Hex
+  readonly ticketId: Hex
+  readonly trainer: Trainer
+}
+
+export function createReplayTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, backend?: Backend): ReplayTrainer {
+  return { taskId, ticketId, trainer: createTrainer(doc, taskId, ticketId, backend) }
+}
+
 /**
  * Runs one iteration of another miner again (checks 14 and 15 of spec 10.6) and answers what it should have published.
  * `bad-start`: the start bytes are not a finite state of this task, ticket and sequence.
  */
-export function replay(doc: TaskDocument, input: ReplayInput, backend?: Backend): ReplayOutput | IterationFailure {
-  const { taskId, ticketId } = input
-  const trainer = createTrainer(doc, taskId, ticketId, backend)
+export function replay({ taskId, ticketId, trainer }: ReplayTrainer, input: ReplayInput): ReplayOutput | IterationFailure {
   const params = trainer.weights.length
   const model = openModel(input.startModel, params)
   const residual = openResidual(input.startResidual, params)

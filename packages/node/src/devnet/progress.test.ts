@@ -56,29 +56,28 @@ test('phases follow the processes, the chain and the task, never backwards', () 
 
 test('blocks are told once, a reorganisation replaces, replay times find their block before and after it', () => {
   const progress = createProgress(names, 0)
-  const replayed = (at: number, ms: number): NodeLine => ({
-    kind: 'event',
-    name: 'block-replayed',
-    atMs: 0,
-    fields: { height: at, hash: '', ok: true, ms },
-  })
-  advance(progress, 'verifier-1', replayed(1, 4.5), 100)
-  expect(advance(progress, 'miner-1', block(1, null), 200)).toContain('filler work')
-  expect(advance(progress, 'verifier-1', block(1, null), 210)).toBeUndefined()
-  advance(progress, 'miner-1', block(2, null), 300)
-  advance(progress, 'miner-1', block(2, 't', 'ff'.repeat(32)), 400)
-  advance(progress, 'verifier-1', replayed(2, 7), 500)
-  advance(progress, 'verifier-1', { kind: 'event', name: 'block-replayed', atMs: 0, fields: { height: 3, hash: '', ok: false } }, 500)
+  const replayed = (hash: string, ms: number): NodeLine => ({ kind: 'event', name: 'block-replayed', atMs: 0, fields: { height: 1, hash, ok: true, ms } })
+  const hash = `${'00'.repeat(31)}ff`
+  // Told by raw id, which is the printed hash reversed.
+  advance(progress, 'verifier-1', replayed(`ff${'00'.repeat(31)}`, 4.5), 100)
+  expect(advance(progress, 'miner-1', block(1, null, hash), 200)).toContain('filler work')
+  expect(advance(progress, 'verifier-1', block(1, null, hash), 210)).toBeUndefined()
+  advance(progress, 'miner-1', block(2, null, '22'.repeat(32)), 300)
+  advance(progress, 'miner-1', block(3, null, '33'.repeat(32)), 300)
+  advance(progress, 'miner-1', block(2, 't', '44'.repeat(32)), 400)
+  advance(progress, 'verifier-1', replayed('44'.repeat(32), 7), 500)
+  advance(progress, 'verifier-1', replayed('44'.repeat(32), 9), 500)
   expect(height(progress)).toBe(2)
   expect(summarise(progress, 1_000)).toMatchObject({
     seconds: 1,
     secondsToFirstVerifiedBlock: 0.2,
     secondsToFirstTaskBlock: 0.4,
     blocks: [
-      { height: 1, replayMs: 4.5, taskId: null },
-      { height: 2, hash: 'ff'.repeat(32), replayMs: 7, taskId: 't' },
+      { height: 1, hash, replayMs: 4.5, taskId: null },
+      { height: 2, hash: '44'.repeat(32), replayMs: 7, taskId: 't' },
     ],
   })
+  expect(renderProgress(progress, 1_000, 200).join('\n')).toContain('1 of 2 blocks by useful work')
 })
 
 test('the live picture shows speed, loss and accuracy of each miner and fits the screen', () => {

@@ -2,16 +2,17 @@
  * What a devnet has done so far, put together from the lines of its processes. A pure fold, so that every view (live screen, plain lines,
  * final document) shows the same, and tests need no processes.
  */
+import { printHash } from '@pouw/primitives'
 import type { BlockSummary, RoleName } from '@pouw/protocol'
 import type { NodeLine, NodeStatusJson } from '../node-process.ts'
 
 export interface Progress {
   readonly startedMs: number
   readonly members: Map<string, MemberProgress>
-  /** Blocks of the best chain by height; a reorganisation writes over them. */
-  readonly blocks: Map<number, BlockProgress>
-  /** Replay times by height, before and after their block is known. */
-  readonly replays: Map<number, number>
+  /** Every block that some process had on its best chain, by its hash. */
+  readonly blocks: Map<string, BlockSummary>
+  /** Time of the first replay told of a block, ms, by its hash; verifiers tell it before the block is accepted. */
+  readonly replays: Map<string, number>
   firstVerifiedBlockMs: number | undefined
   firstTaskBlockMs: number | undefined
   task: { readonly id: string; readonly state: string; readonly reason: string | null } | undefined
@@ -28,6 +29,8 @@ export interface MemberProgress {
   /** Iterations per second between the last two statuses. */
   iterationRate: number
   statusAtMs: number
+  /** Hashes of its best chain, index = height. */
+  readonly chain: (string | undefined)[]
 }
 
 export interface BlockProgress extends BlockSummary {
@@ -58,6 +61,7 @@ export function createProgress(members: readonly { readonly name: string; readon
     rssBytes: 0,
     iterationRate: 0,
     statusAtMs: startedMs,
+    chain: [],
   })
   return {
     startedMs,
@@ -83,7 +87,7 @@ export function advance(progress: Progress, name: string, line: NodeLine, nowMs:
     case 'status':
       return onStatus(progress, member, line, nowMs)
     case 'event':
-      return onEvent(progress, name, line, nowMs)
+      return onEvent(progress, name, member, line, nowMs)
     case 'model':
       progress.model = line.model as ModelLine
       return `the client has its model: accuracy ${(progress.model.accuracy * 100).toFixed(2)} % on the test segments, in ${progress.model.modelFile}`
@@ -98,9 +102,18 @@ export function advance(progress: Progress, name: string, line: NodeLine, nowMs:
 /** Greatest height that a process of the devnet has reached. */
 export function height(progress: Progress): number {
   let best = 0
-  for (const { status } of progress.members.values()) best = Math.max(best, status?.height ?? 0)
-  for (const h of progress.blocks.keys()) best = Math.max(best, h)
+  for (const { status, chain } of progress.members.values()) best = Math.max(best, status?.height ?? 0, chain.length - 1)
   return best
+}
+
+/** The best chain as the process sees it that is furthest ahead, in ascending height. Processes may disagree about the last blocks for a moment. */
+export function bestChain(progress: Progress): BlockProgress[] {
+  let longest: readonly (string | undefined)[] = []
+  for (const { chain } of progress.members.values()) if (chain.length > longest.length) longest = chain
+  return longest.flatMap((hash) => {
+    const block = hash === undefined ? undefined : progress.blocks.get(hash)
+    return block ? [{ ...block, replayMs: progress.replays.get(block.hash) ?? null }] : []
+  })
 }
 
 /** What the devnet is doing, in one word. */
@@ -138,24 +151,25 @@ function seeTask(progress: Progress, task: { id: string; state: string; reason: 
   return `task ${task.id.slice(0, 12)} is ${task.state}${task.reason ? `: ${task.reason}` : ''}`
 }
 
-function onEvent(progress: Progress, name: string, line: NodeLine & { kind: 'event' }, nowMs: number): string | undefined {
+function onEvent(progress: Progress, name: string, member: MemberProgress, line: NodeLine & { kind: 'event' }, nowMs: number): string | undefined {
   const { fields } = line
   switch (line.name) {
     case 'block': {
       const block = fields as unknown as BlockSummary
-      if (progress.blocks.get(block.height)?.hash === block.hash) return undefined
-      progress.blocks.set(block.height, { ...block, replayMs: progress.replays.get(block.height) ?? null })
+      // A block at this height ends what stood at it and above.
+      member.chain.length = block.height
+      member.chain[block.height] = block.hash
+      if (progress.blocks.has(block.hash)) return undefined
+      progress.blocks.set(block.hash, block)
       progress.firstVerifiedBlockMs ??= nowMs
       if (block.taskId) progress.firstTaskBlockMs ??= nowMs
       const work = block.taskId ? `iteration ${block.iteration} of the task` : 'filler work'
       return `block ${block.height} ${block.hash.slice(0, 16)} by ${block.miner.slice(0, 8)}, ${work}, ${block.verifiers.length} verifiers`
     }
     case 'block-replayed': {
-      const { height: at, ms } = fields as { height: number; ms: number | null }
-      if (typeof ms !== 'number') return undefined
-      progress.replays.set(at, ms)
-      const block = progress.blocks.get(at)
-      if (block && block.replayMs === null) progress.blocks.set(at, { ...block, replayMs: ms })
+      const { hash, ms } = fields as { hash: string; ms: number | null }
+      // The brain names blocks by their raw id here and as printed elsewhere.
+      if (typeof ms === 'number') for (const name of [hash, printHash(hash)]) if (!progress.replays.has(name)) progress.replays.set(name, ms)
       return undefined
     }
     case 'task-submitted':

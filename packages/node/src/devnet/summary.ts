@@ -1,4 +1,4 @@
-import { height, type Progress, phase } from './progress.ts'
+import { bestChain, height, type Progress, phase } from './progress.ts'
 
 /** The last word of `pouw devnet --json`: architecture section 4. Times in seconds since the start; amounts are decimal strings. */
 export function summarise(progress: Progress, nowMs: number): Record<string, unknown> {
@@ -16,18 +16,16 @@ export function summarise(progress: Progress, nowMs: number): Record<string, unk
     bestModelFile: model?.modelFile ?? null,
     modelCardFile: model?.cardFile ?? null,
     height: height(progress),
-    blocks: [...progress.blocks.values()]
-      .sort((a, b) => a.height - b.height)
-      .map(({ height, hash, miner, iteration, taskId, verifiers, replayMs, verified }) => ({
-        height,
-        hash,
-        miner,
-        iteration,
-        taskId,
-        verifiers,
-        replayMs,
-        verified,
-      })),
+    blocks: bestChain(progress).map(({ height, hash, miner, iteration, taskId, verifiers, replayMs, verified }) => ({
+      height,
+      hash,
+      miner,
+      iteration,
+      taskId,
+      verifiers,
+      replayMs,
+      verified,
+    })),
     miners: minersOf(progress),
     payoutTotal: model?.settlement.payoutTotal ?? null,
     escrowTotal: model?.settlement.escrowTotal ?? null,

@@ -1,15 +1,17 @@
 /** The live screen of a devnet: a block of lines that is drawn over itself on a terminal. */
-import { height, type Progress, phase } from './progress.ts'
+import { bestChain, type Progress, phase } from './progress.ts'
 
 /** Lines of at most `columns` characters, without colours or control characters. */
 export function renderProgress(progress: Progress, nowMs: number, columns: number): string[] {
   const members = [...progress.members]
   const running = members.filter(([, member]) => member.phase === 'running').length
-  const top = progress.blocks.get(height(progress))
+  const chain = bestChain(progress)
+  const top = chain.at(-1)
+  const useful = chain.filter((block) => block.taskId !== null).length
   const lines = [
     `${phase(progress).padEnd(12)} ${((nowMs - progress.startedMs) / 1000).toFixed(0)} s, ${running} of ${members.length} processes up, ${memoryMiB(progress)} MiB`,
     top
-      ? `height ${top.height}  ${top.hash.slice(0, 20)}  ${top.taskId ? `task iteration ${top.iteration}` : 'filler'}  by ${top.miner.slice(0, 8)}  replay ${top.replayMs === null ? '-' : `${top.replayMs.toFixed(1)} ms`}  ${taskBlocks(progress)}`
+      ? `height ${top.height}  ${top.hash.slice(0, 20)}  ${top.taskId ? `task iteration ${top.iteration}` : 'filler'}  by ${top.miner.slice(0, 8)}  replay ${top.replayMs === null ? '-' : `${top.replayMs.toFixed(1)} ms`}  ${useful} of ${chain.length} blocks by useful work`
       : 'height 0',
   ]
   for (const [name, member] of members) {
@@ -49,11 +51,6 @@ function tally(states: readonly string[]): string {
   const counts = new Map<string, number>()
   for (const state of states) counts.set(state, (counts.get(state) ?? 0) + 1)
   return [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
-}
-
-function taskBlocks(progress: Progress): string {
-  const count = [...progress.blocks.values()].filter((block) => block.taskId !== null).length
-  return `${count} of ${progress.blocks.size} blocks by useful work`
 }
 
 function memoryMiB(progress: Progress): number {

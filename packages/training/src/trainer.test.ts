@@ -1,0 +1,193 @@
+import { bytesToHex, hexToBytes, sha256Hex, utf8 } from '@pouw/crypto'
+import { decodeMap, encodeMap } from '@pouw/primitives'
+import { expect, test } from 'vitest'
+import { BLOCK, prepare, smallTask, TASK, TICKETS } from '../test/small-task.ts'
+import type { IterationFailure, IterationOutput } from './iteration.ts'
+import { initialWeights } from './model.ts'
+import { replay, type ReplayInput } from './replay.ts'
+import { createSchedule, quantum, rateAt } from './schedule.ts'
+import { modelBytes, openModel, residualBytes } from './state-bytes.ts'
+import { createTrainer } from './trainer.ts'
+
+const doc = smallTask()
+const { batches, owner } = prepare(doc)
+const VERIFIER = TICKETS[2]!
+
+/** What verifiers compare, as one value. */
+function published(output: IterationOutput | IterationFailure) {
+  if (!output.ok) return output.code
+  const { loss, accuracy, overdrive, endModelHash, endResidualHash } = output
+  return { map: bytesToHex(output.map), loss, accuracy, overdrive, endModelHash, endResidualHash, gradient: output.gradientHash(VERIFIER) }
+}
+
+/** Three miners, each applying its peers' maps of the step before; every iteration with all that a replay of it needs. */
+function record(iterations: number) {
+  const miners = TICKETS.map((ticketId, i) => ({
+    trainer: createTrainer(doc, TASK, ticketId),
+    schedule: createSchedule(doc, BLOCK, ticketId, owner, i),
+    ticketId,
+  }))
+  let last: Uint8Array[] = []
+  const steps: { input: ReplayInput; result: ReturnType<typeof published> }[] = []
+  for (let sequence = 1; sequence <= iterations; sequence++) {
+    const maps = miners.map(({ trainer, schedule, ticketId }, i) => {
+      const { batchIndex, rate } = schedule.at(sequence)
+      const input: ReplayInput = {
+        taskId: TASK,
+        ticketId,
+        sequence,
+        startModel: modelBytes(TASK, ticketId, trainer.sequence, trainer.weights),
+        startResidual: residualBytes(TASK, ticketId, trainer.sequence, trainer.residual),
+        maps: last.filter((_, j) => j !== i),
+        batch: batches[batchIndex]!.bytes,
+        rate,
+      }
+      const output = trainer.iterate(input)
+      if (!output.ok) throw new Error(output.code)
+      steps.push({ input, result: published(output) })
+      return output.map
+    })
+    last = maps
+  }
+  return { steps, last, miners }
+}
+
+const run = record(20)
+const late = run.steps[run.steps.length - 2]!
+
+test('replaying gives every bit of 20 iterations of three miners again, on the plain reference too', () => {
+  let words = 0
+  run.steps.forEach(({ input, result }, i) => {
+    expect(published(replay(doc, input))).toEqual(result)
+    if (i % 3 === 0) expect(published(replay(doc, input, 'reference'))).toEqual(result)
+    words += input.maps.reduce((sum, map) => sum + map.length / 4, 0)
+  })
+  expect(words).toBeGreaterThan(500)
+})
+
+test('the end hashes of an iteration are the hashes of the start bytes of the next', () => {
+  const [first, next] = [run.steps[0]!, run.steps[3]!]
+  expect(first.result).toMatchObject({ endModelHash: sha256Hex(next.input.startModel), endResidualHash: sha256Hex(next.input.startResidual) })
+})
+
+test('another map, peer set, batch, rate, ticket or sequence gives other hashes', () => {
+  const { input, result } = late
+  expect(input.maps).toHaveLength(2)
+  const words = decodeMap(input.maps[0]!)!
+  const turned = encodeMap(words.map((word, i) => (i === 0 ? (word ^ 0x8000_0000) >>> 0 : word)))
+  const other = batches.find((batch) => bytesToHex(batch.bytes) !== bytesToHex(input.batch))!
+  const changed: ReplayInput[] = [
+    { ...input, maps: [turned, input.maps[1]!] },
+    { ...input, maps: [input.maps[1]!] },
+    { ...input, maps: [] },
+    { ...input, batch: other.bytes },
+    { ...input, rate: Math.fround(0.2) },
+  ]
+  const hashes = [result, ...changed.map((each) => published(replay(doc, each)))].map((each) => (typeof each === 'string' ? each : each.endModelHash))
+  expect(new Set(hashes).size).toBe(1 + changed.length)
+  expect(published(replay(doc, { ...input, maps: [...input.maps].reverse() }))).toEqual(result)
+})
+
+test('a start state of another task, ticket or sequence, or broken bytes, are refused', () => {
+  const { input } = late
+  expect(published(replay(doc, { ...input, sequence: input.sequence + 1 }))).toBe('bad-start')
+  expect(published(replay(doc, { ...input, ticketId: TICKETS[0]! }))).toBe('bad-start')
+  expect(published(replay(doc, { ...input, startModel: input.startModel.subarray(1) }))).toBe('bad-start')
+  expect(published(replay(doc, { ...input, startResidual: input.startModel }))).toBe('bad-start')
+  expect(published(replay(doc, { ...input, taskId: BLOCK }))).toBe('bad-start')
+})
+
+test('bad maps and batches leave the trainer as it was', () => {
+  const { input } = run.steps[0]!
+  const trainer = createTrainer(doc, TASK, TICKETS[0]!)
+  const params = trainer.weights.length
+  const before = trainer.weights.slice()
+  const refused = (change: Partial<ReplayInput>) => published(trainer.iterate({ ...input, ...change }))
+  expect(refused({ maps: [new Uint8Array(3)] })).toBe('bad-map')
+  expect(refused({ maps: [encodeMap(new Uint32Array([5, 4]))] })).toBe('bad-map')
+  expect(refused({ maps: [encodeMap(new Uint32Array([params]))] })).toBe('bad-map')
+  expect(refused({ batch: input.batch.subarray(0, -1) })).toBe('bad-batch')
+  expect(refused({ batch: Uint8Array.from(input.batch, (byte, i) => (i === 1 ? byte ^ 1 : byte)) })).toBe('bad-batch')
+  expect(refused({ batch: Uint8Array.from(input.batch, (byte, i) => (i === input.batch.length - 1 ? 5 : byte)) })).toBe('bad-batch')
+  expect(trainer.sequence).toBe(0)
+  expect(trainer.weights).toEqual(before)
+  expect(published(trainer.iterate(input))).toEqual(run.steps[0]!.result)
+})
+
+test('numbers that leave the finite make no iteration, until the state is restored', () => {
+  const { input } = run.steps[0]!
+  const trainer = createTrainer(doc, TASK, TICKETS[0]!)
+  const start = trainer.weights.slice()
+  const huge = start.map((weight) => weight * 1e30)
+  trainer.restore(4, huge, new Float32Array(start.length))
+  expect(published(trainer.iterate(input))).toBe('not-finite')
+  expect(trainer.sequence).toBe(4)
+  trainer.weights.set(start)
+  expect(published(trainer.iterate(input))).toBe('not-finite')
+  trainer.restore(0, start, new Float32Array(start.length))
+  expect(published(trainer.iterate(input))).toEqual(run.steps[0]!.result)
+  expect(() => trainer.restore(0, start.subarray(1), start)).toThrow(RangeError)
+})
+
+test('an iteration moves the weights by its map and the maps of its peers, each rounded by itself', () => {
+  const f = Math.fround
+  const scaled = smallTask({ peerScale: f(0.3) })
+  const { input } = run.steps[0]!
+  const start = initialWeights(scaled)
+  const peers = [encodeMap(new Uint32Array([0, 7])), encodeMap(new Uint32Array([0, 0x8000_0007, 0x8000_0009]))]
+  const trainer = createTrainer(scaled, TASK, TICKETS[0]!)
+  const output = trainer.iterate({ ...input, maps: peers })
+  if (!output.ok) throw new Error(output.code)
+  const q = quantum(input.rate, 10, f(0.7))
+  const expected = start.slice()
+  // Bit 31 set means +tau of gradient and so a move down; the sums are -2, 0 and +1.
+  expected[0] = expected[0]! - f(f(q * f(0.3)) * -2)
+  expected[9] = expected[9]! - f(q * f(0.3))
+  for (const word of decodeMap(output.map)!) expected[word & 0x7fff_ffff]! += word >>> 31 ? -q : q
+  expect(trainer.weights).toEqual(expected)
+})
+
+test('maps that cancel are told from maps that do not', () => {
+  const trainer = createTrainer(doc, TASK, TICKETS[0]!)
+  const up = encodeMap(new Uint32Array([0x8000_0003, 0x8000_0100]))
+  const down = encodeMap(new Uint32Array([3, 0x100]))
+  expect(trainer.peersCancel([])).toBe(true)
+  expect(trainer.peersCancel([new Uint8Array(0)])).toBe(true)
+  expect(trainer.peersCancel([up])).toBe(false)
+  expect(trainer.peersCancel([up, down])).toBe(true)
+  expect(trainer.peersCancel([up, down, up])).toBe(false)
+  expect(() => trainer.peersCancel([new Uint8Array(1)])).toThrow(RangeError)
+})
+
+test('the final model is the weights plus the rest of the peer maps, and leaves the trainer alone', () => {
+  const { trainer } = run.miners[0]!
+  const before = trainer.weights.slice()
+  const maps = run.last.slice(1)
+  const final = trainer.finalModel(maps)
+  expect(sha256Hex(final.bytes)).toBe(final.hash)
+  const opened = openModel(final.bytes, before.length)!
+  expect(opened).toMatchObject({ taskId: TASK, ticketId: TICKETS[0], sequence: 21 })
+  expect(opened.weights).not.toEqual(before)
+  expect(trainer.weights).toEqual(before)
+  expect(trainer.sequence).toBe(20)
+  const q = quantum(rateAt(doc, 21), 10, doc.ml.optimizer.tau)
+  const sums = new Map<number, number>()
+  for (const word of maps.flatMap((map) => [...decodeMap(map)!])) sums.set(word & 0x7fff_ffff, (sums.get(word & 0x7fff_ffff) ?? 0) + (word >>> 31 ? 1 : -1))
+  opened.weights.forEach((weight, i) => {
+    expect(weight).toBe(Math.fround(before[i]! - Math.fround(q * (sums.get(i) ?? 0))))
+  })
+  expect(() => trainer.finalModel([new Uint8Array(1)])).toThrow(RangeError)
+})
+
+test('the gradient hash is bound to the ticket', () => {
+  const trainer = createTrainer(doc, TASK, TICKETS[0]!)
+  const output = trainer.iterate(run.steps[0]!.input)
+  if (!output.ok) throw new Error(output.code)
+  expect(output.gradientHash(TICKETS[1]!)).not.toBe(output.gradientHash(TICKETS[2]!))
+  // In the first iteration the residual is the gradient less what was sent (spec 9.1).
+  const gradient = trainer.residual.slice()
+  for (const word of decodeMap(output.map)!) gradient[word & 0x7fff_ffff]! += (word >>> 31 ? 1 : -1) * Math.fround(0.7)
+  const unsent = decodeMap(output.map)!.length === 0
+  const hash = sha256Hex(utf8('POUW-GRAD'), new Uint8Array(gradient.buffer), hexToBytes(TICKETS[1]!))
+  if (unsent) expect(output.gradientHash(TICKETS[1]!)).toBe(hash)
+})
