@@ -4,7 +4,7 @@
  * It is pure (equal jobs in equal order give equal results) and knows no thread: the node puts it into a worker, the simulator calls it.
  */
 import { bytesToHex, hkdfSha256, sha256, shuffle, utf8 } from '@pouw/crypto'
-import { coreHash, type Hex, type NetworkParams, segmentSamples, type TaskDocument } from '@pouw/primitives'
+import { coreHash, type Hex, modelParams, type NetworkParams, segmentSamples, type TaskDocument } from '@pouw/primitives'
 import {
   createFillerEngine,
   createTrainer,
@@ -270,7 +270,7 @@ function openSegments(document: TaskDocument, blobs: readonly Uint8Array[]): Seg
 }
 
 function evaluateModel(job: Job & { kind: 'evaluate' }): JobResult {
-  const opened = openModel(job.model, initialWeights(job.document).length)
+  const opened = openModel(job.model, modelParams(job.document))
   const segments = openSegments(job.document, job.segments)
   if (!opened || !segments) return refused(opened ? 'bad-segment' : 'bad-model')
   return { kind: 'evaluate', ...evaluate(job.document, opened.weights, segments) }

@@ -9,4 +9,4 @@ export type { Activation, DenseLayer, Model, ModelSpec, TensorInfo } from './mod
 export { defineModel } from './model.ts'
 export type { Net } from './net.ts'
 export { createNet } from './net.ts'
-export { initXavier } from './xavier.ts'
+export { createXavier, initXavier } from './xavier.ts'

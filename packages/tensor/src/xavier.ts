@@ -14,25 +14,32 @@ import type { Model } from './model.ts'
  * @throws RangeError for a seed hash or magnitude out of range
  */
 export function initXavier(model: Model, seedHash: Uint8Array, magnitude: number, backend: BackendName = 'wasm'): Float32Array {
-  if (seedHash.length !== 32) throw new RangeError(`seed hash: expected 32 bytes, received ${seedHash.length}`)
-  if (!(magnitude > 0 && Math.fround(magnitude) < Number.POSITIVE_INFINITY)) {
-    throw new RangeError(`magnitude: expected a positive finite number, received ${magnitude}`)
-  }
+  return createXavier(model, backend)(seedHash, magnitude)
+}
+
+/** The same as a function to keep: whoever draws weights again and again (filler runs) needs one instance of the kernels, not one a draw. */
+export function createXavier(model: Model, backend: BackendName = 'wasm'): (seedHash: Uint8Array, magnitude: number) => Float32Array {
   const arena = createArena()
   const at = arena.take(4 * Math.max(...model.tensors.map((tensor) => tensor.size)))
   const { memory, kernels } = createBackend(backend, arena.bytes)
-  const view = new DataView(seedHash.buffer, seedHash.byteOffset, 8)
-  const key0 = view.getUint32(0, true)
-  const key1 = view.getUint32(4, true)
-  const weights = new Float32Array(model.params)
-  for (const [number, { shape, offset, size }] of model.tensors.entries()) {
-    if (shape.length === 1) continue
-    kernels.philoxUniform(at, size, key0, key1, number)
-    const uniform = new Float32Array(memory, at, size)
-    const fans = Math.fround(shape[0]! + shape[1]!)
-    const bound = Math.fround(Math.sqrt(Math.fround(Math.fround(Math.fround(magnitude) * 2) / fans)))
-    // 2u - 1 is exact: u has 24 bits.
-    for (let i = 0; i < size; i++) weights[offset + i] = Math.fround((2 * uniform[i]! - 1) * bound)
+  return (seedHash, magnitude) => {
+    if (seedHash.length !== 32) throw new RangeError(`seed hash: expected 32 bytes, received ${seedHash.length}`)
+    if (!(magnitude > 0 && Math.fround(magnitude) < Number.POSITIVE_INFINITY)) {
+      throw new RangeError(`magnitude: expected a positive finite number, received ${magnitude}`)
+    }
+    const view = new DataView(seedHash.buffer, seedHash.byteOffset, 8)
+    const key0 = view.getUint32(0, true)
+    const key1 = view.getUint32(4, true)
+    const weights = new Float32Array(model.params)
+    for (const [number, { shape, offset, size }] of model.tensors.entries()) {
+      if (shape.length === 1) continue
+      kernels.philoxUniform(at, size, key0, key1, number)
+      const uniform = new Float32Array(memory, at, size)
+      const fans = Math.fround(shape[0]! + shape[1]!)
+      const bound = Math.fround(Math.sqrt(Math.fround(Math.fround(Math.fround(magnitude) * 2) / fans)))
+      // 2u - 1 is exact: u has 24 bits.
+      for (let i = 0; i < size; i++) weights[offset + i] = Math.fround((2 * uniform[i]! - 1) * bound)
+    }
+    return weights
   }
-  return weights
 }

@@ -6,11 +6,22 @@ import { batchBytes, batchRoot, cutBatches, openBatch } from './batches.ts'
 test('batch bytes are tag, task, number, features, labels', () => {
   const bytes = batchBytes('ab'.repeat(32), 258, new Uint8Array([1, 2, 3, 4]), new Uint8Array([8, 9]))
   expect(bytesToHex(bytes)).toBe(`01${'ab'.repeat(32)}02010000010203040809`)
-  expect(openBatch(bytes, 2, 2)).toEqual({ taskId: 'ab'.repeat(32), index: 258, features: new Uint8Array([1, 2, 3, 4]), labels: new Uint8Array([8, 9]) })
+  expect(openBatch(bytes, 2, 2)).toEqual({
+    taskId: 'ab'.repeat(32),
+    index: 258,
+    features: new Uint8Array([1, 2, 3, 4]),
+    labels: new Uint8Array([8, 9]),
+  })
   expect(openBatch(bytes, 2, 1)).toBeUndefined()
   expect(openBatch(bytes, 3, 2)).toBeUndefined()
   expect(openBatch(bytes.subarray(1), 2, 2)).toBeUndefined()
-  expect(openBatch(Uint8Array.from(bytes, (byte, i) => (i === 0 ? 0 : byte)), 2, 2)).toBeUndefined()
+  expect(
+    openBatch(
+      Uint8Array.from(bytes, (byte, i) => (i === 0 ? 0 : byte)),
+      2,
+      2,
+    ),
+  ).toBeUndefined()
 })
 
 test('segments are cut in training order, numbered through, their rests dropped', () => {

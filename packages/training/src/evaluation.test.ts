@@ -12,7 +12,13 @@ const { batches, test: segments } = prepare(doc)
 
 test('one miner alone learns the synthetic data', () => {
   const alone = smallTask({ tau: Math.fround(0.3) }, { epochs: 15 })
-  const schedule = createSchedule(alone, BLOCK, TICKETS[0]!, batches.map(() => 0), 0)
+  const schedule = createSchedule(
+    alone,
+    BLOCK,
+    TICKETS[0]!,
+    batches.map(() => 0),
+    0,
+  )
   const trainer = createTrainer(alone, TASK, TICKETS[0]!)
   const before = evaluate(alone, trainer.weights, segments)
   for (let sequence = 1; sequence <= schedule.iterations; sequence++) {

@@ -67,7 +67,14 @@ test('seed and message hash are what A15 says', () => {
   const map = new Uint8Array([3, 0, 0, 128])
   const [model, residual] = [id('model'), id('residual')]
   expect(fillerMessageHash(TICKET, 3, model, residual, map)).toBe(
-    sha256dHex(utf8('POUW-FILLER-MSG'), hexToBytes(TICKET), new Uint8Array([3, 0, 0, 0]), hexToBytes(model), hexToBytes(residual), sha256(map)),
+    sha256dHex(
+      utf8('POUW-FILLER-MSG'),
+      hexToBytes(TICKET),
+      new Uint8Array([3, 0, 0, 0]),
+      hexToBytes(model),
+      hexToBytes(residual),
+      sha256(map),
+    ),
   )
 })
 

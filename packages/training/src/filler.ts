@@ -1,6 +1,6 @@
 import { hexToBytes, sha256, sha256dHex, sha256Hex, shuffle, u32le, utf8 } from '@pouw/crypto'
 import type { Hex, NetworkParams } from '@pouw/primitives'
-import { createNet, defineModel, initXavier } from '@pouw/tensor'
+import { createNet, createXavier, defineModel } from '@pouw/tensor'
 import { gradientHash, type IterationFailure, type Samples, type StepOutput, type StepRules, step } from './iteration.ts'
 import type { Backend } from './model.ts'
 import { modelHash, residualHash } from './state-bytes.ts'
@@ -80,6 +80,7 @@ export function createFillerEngine(params: FillerParams, backend?: Backend): Fil
     ],
   })
   const net = createNet(model, params.batch, backend)
+  const draw = createXavier(model, backend)
   const data = syntheticDataset(params.dataSeed, params.samples, params.features, params.classes)
   const rules: StepRules = { batch: params.batch, tau: Math.fround(params.tau), peerScale: 1, scale: Math.fround(params.scale) }
   const features = new Uint8Array(params.batch * params.features)
@@ -100,7 +101,7 @@ export function createFillerEngine(params: FillerParams, backend?: Backend): Fil
     start(seed, ticketId) {
       const z = hexToBytes(seed)
       const order = shuffle(params.samples, sha256(utf8('POUW-ORDER'), z))
-      net.weights.set(initXavier(model, sha256(z), params.magnitude))
+      net.weights.set(draw(sha256(z), params.magnitude))
       net.residual.fill(0)
       const run = ++runs
       let iteration = 0

@@ -1,10 +1,10 @@
 import { bytesToHex, hexToBytes, sha256Hex, utf8 } from '@pouw/crypto'
-import { decodeMap, encodeMap } from '@pouw/primitives'
+import { decodeMap, encodeMap, type Hex } from '@pouw/primitives'
 import { expect, test } from 'vitest'
 import { BLOCK, prepare, smallTask, TASK, TICKETS } from '../test/small-task.ts'
 import type { IterationFailure, IterationOutput } from './iteration.ts'
-import { initialWeights } from './model.ts'
-import { replay, type ReplayInput } from './replay.ts'
+import { type Backend, initialWeights } from './model.ts'
+import { createReplayTrainer, type ReplayInput, replay } from './replay.ts'
 import { createSchedule, quantum, rateAt } from './schedule.ts'
 import { modelBytes, openModel, residualBytes } from './state-bytes.ts'
 import { createTrainer } from './trainer.ts'
@@ -20,6 +20,11 @@ function published(output: IterationOutput | IterationFailure) {
   return { map: bytesToHex(output.map), loss, accuracy, overdrive, endModelHash, endResidualHash, gradient: output.gradientHash(VERIFIER) }
 }
 
+/** A replay on a trainer that has replayed nothing before. */
+function fresh(ticketId: Hex, input: ReplayInput, backend?: Backend) {
+  return published(replay(createReplayTrainer(doc, TASK, ticketId, backend), input))
+}
+
 /** Three miners, each applying its peers' maps of the step before; every iteration with all that a replay of it needs. */
 function record(iterations: number) {
   const miners = TICKETS.map((ticketId, i) => ({
@@ -28,13 +33,11 @@ function record(iterations: number) {
     ticketId,
   }))
   let last: Uint8Array[] = []
-  const steps: { input: ReplayInput; result: ReturnType<typeof published> }[] = []
+  const steps: { ticketId: Hex; input: ReplayInput; result: ReturnType<typeof published> }[] = []
   for (let sequence = 1; sequence <= iterations; sequence++) {
     const maps = miners.map(({ trainer, schedule, ticketId }, i) => {
       const { batchIndex, rate } = schedule.at(sequence)
       const input: ReplayInput = {
-        taskId: TASK,
-        ticketId,
         sequence,
         startModel: modelBytes(TASK, ticketId, trainer.sequence, trainer.weights),
         startResidual: residualBytes(TASK, ticketId, trainer.sequence, trainer.residual),
@@ -44,7 +47,7 @@ function record(iterations: number) {
       }
       const output = trainer.iterate(input)
       if (!output.ok) throw new Error(output.code)
-      steps.push({ input, result: published(output) })
+      steps.push({ ticketId, input, result: published(output) })
       return output.map
     })
     last = maps
@@ -57,21 +60,41 @@ const late = run.steps[run.steps.length - 2]!
 
 test('replaying gives every bit of 20 iterations of three miners again, on the plain reference too', () => {
   let words = 0
-  run.steps.forEach(({ input, result }, i) => {
-    expect(published(replay(doc, input))).toEqual(result)
-    if (i % 3 === 0) expect(published(replay(doc, input, 'reference'))).toEqual(result)
+  run.steps.forEach(({ ticketId, input, result }, i) => {
+    expect(fresh(ticketId, input)).toEqual(result)
+    if (i % 4 === 0) expect(fresh(ticketId, input, 'reference')).toEqual(result)
     words += input.maps.reduce((sum, map) => sum + map.length / 4, 0)
   })
   expect(words).toBeGreaterThan(500)
 })
 
-test('the end hashes of an iteration are the hashes of the start bytes of the next', () => {
-  const [first, next] = [run.steps[0]!, run.steps[3]!]
-  expect(first.result).toMatchObject({ endModelHash: sha256Hex(next.input.startModel), endResidualHash: sha256Hex(next.input.startResidual) })
+test('a kept trainer replays iterations in any order, and after a refused one', () => {
+  const own = run.steps.filter(({ ticketId }) => ticketId === TICKETS[0])
+  const kept = createReplayTrainer(doc, TASK, TICKETS[0]!)
+  const first = own[0]!.input
+  const huge = modelBytes(
+    TASK,
+    TICKETS[0]!,
+    0,
+    initialWeights(doc).map((weight) => weight * 1e30),
+  )
+  for (const { input, result } of [own[9]!, own[3]!, own[19]!, own[3]!]) {
+    expect(published(replay(kept, input))).toEqual(result)
+    expect(published(replay(kept, { ...first, startModel: huge }))).toBe('not-finite')
+    expect(published(replay(kept, { ...input, maps: [new Uint8Array(1)] }))).toBe('bad-map')
+  }
 })
 
-test('another map, peer set, batch, rate, ticket or sequence gives other hashes', () => {
-  const { input, result } = late
+test('the end hashes of an iteration are the hashes of the start bytes of the next', () => {
+  const [first, next] = [run.steps[0]!, run.steps[3]!]
+  expect(first.result).toMatchObject({
+    endModelHash: sha256Hex(next.input.startModel),
+    endResidualHash: sha256Hex(next.input.startResidual),
+  })
+})
+
+test('another map, peer set, batch or rate gives other hashes', () => {
+  const { ticketId, input, result } = late
   expect(input.maps).toHaveLength(2)
   const words = decodeMap(input.maps[0]!)!
   const turned = encodeMap(words.map((word, i) => (i === 0 ? (word ^ 0x8000_0000) >>> 0 : word)))
@@ -83,18 +106,20 @@ test('another map, peer set, batch, rate, ticket or sequence gives other hashes'
     { ...input, batch: other.bytes },
     { ...input, rate: Math.fround(0.2) },
   ]
-  const hashes = [result, ...changed.map((each) => published(replay(doc, each)))].map((each) => (typeof each === 'string' ? each : each.endModelHash))
+  const hashes = [result, ...changed.map((each) => fresh(ticketId, each))].map((each) =>
+    typeof each === 'string' ? each : each.endModelHash,
+  )
   expect(new Set(hashes).size).toBe(1 + changed.length)
-  expect(published(replay(doc, { ...input, maps: [...input.maps].reverse() }))).toEqual(result)
+  expect(fresh(ticketId, { ...input, maps: [...input.maps].reverse() })).toEqual(result)
 })
 
 test('a start state of another task, ticket or sequence, or broken bytes, are refused', () => {
-  const { input } = late
-  expect(published(replay(doc, { ...input, sequence: input.sequence + 1 }))).toBe('bad-start')
-  expect(published(replay(doc, { ...input, ticketId: TICKETS[0]! }))).toBe('bad-start')
-  expect(published(replay(doc, { ...input, startModel: input.startModel.subarray(1) }))).toBe('bad-start')
-  expect(published(replay(doc, { ...input, startResidual: input.startModel }))).toBe('bad-start')
-  expect(published(replay(doc, { ...input, taskId: BLOCK }))).toBe('bad-start')
+  const { ticketId, input } = late
+  expect(fresh(ticketId, { ...input, sequence: input.sequence + 1 })).toBe('bad-start')
+  expect(fresh(TICKETS[0]!, input)).toBe('bad-start')
+  expect(fresh(ticketId, { ...input, startModel: input.startModel.subarray(1) })).toBe('bad-start')
+  expect(fresh(ticketId, { ...input, startResidual: input.startModel })).toBe('bad-start')
+  expect(published(replay(createReplayTrainer(doc, BLOCK, ticketId), input))).toBe('bad-start')
 })
 
 test('bad maps and batches leave the trainer as it was', () => {
@@ -172,22 +197,22 @@ test('the final model is the weights plus the rest of the peer maps, and leaves 
   expect(trainer.sequence).toBe(20)
   const q = quantum(rateAt(doc, 21), 10, doc.ml.optimizer.tau)
   const sums = new Map<number, number>()
-  for (const word of maps.flatMap((map) => [...decodeMap(map)!])) sums.set(word & 0x7fff_ffff, (sums.get(word & 0x7fff_ffff) ?? 0) + (word >>> 31 ? 1 : -1))
+  for (const word of maps.flatMap((map) => [...decodeMap(map)!]))
+    sums.set(word & 0x7fff_ffff, (sums.get(word & 0x7fff_ffff) ?? 0) + (word >>> 31 ? 1 : -1))
   opened.weights.forEach((weight, i) => {
     expect(weight).toBe(Math.fround(before[i]! - Math.fround(q * (sums.get(i) ?? 0))))
   })
   expect(() => trainer.finalModel([new Uint8Array(1)])).toThrow(RangeError)
 })
 
-test('the gradient hash is bound to the ticket', () => {
-  const trainer = createTrainer(doc, TASK, TICKETS[0]!)
+test('the gradient hash is over the gradient of step 3 and bound to the ticket', () => {
+  // With a threshold that nothing reaches, the first residual is the gradient itself (spec 9.1).
+  const trainer = createTrainer(smallTask({ tau: 1000 }), TASK, TICKETS[0]!)
   const output = trainer.iterate(run.steps[0]!.input)
   if (!output.ok) throw new Error(output.code)
-  expect(output.gradientHash(TICKETS[1]!)).not.toBe(output.gradientHash(TICKETS[2]!))
-  // In the first iteration the residual is the gradient less what was sent (spec 9.1).
+  expect(output.map).toHaveLength(0)
   const gradient = trainer.residual.slice()
-  for (const word of decodeMap(output.map)!) gradient[word & 0x7fff_ffff]! += (word >>> 31 ? 1 : -1) * Math.fround(0.7)
-  const unsent = decodeMap(output.map)!.length === 0
-  const hash = sha256Hex(utf8('POUW-GRAD'), new Uint8Array(gradient.buffer), hexToBytes(TICKETS[1]!))
-  if (unsent) expect(output.gradientHash(TICKETS[1]!)).toBe(hash)
+  expect(gradient.some((value) => value !== 0)).toBe(true)
+  for (const ticket of TICKETS)
+    expect(output.gradientHash(ticket)).toBe(sha256Hex(utf8('POUW-GRAD'), new Uint8Array(gradient.buffer), hexToBytes(ticket)))
 })
