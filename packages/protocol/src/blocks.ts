@@ -100,6 +100,8 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
     digest(bytes, from) {
       const digest = decodeDigest(bytes)
       if (!digest || digest.networkId !== networkId) return blame(from, { ok: false, code: 'digest-malformed', action: 'reject' })
+      // The block has its certificate: one more digest decides nothing, and its VRF proof is dear to check.
+      if (chain.entry(digest.blockId)) return 'ignore'
       const candidate = candidates.get(digest.blockId)
       if (!candidate) {
         if (!chain.entry(digest.blockId) && !refused.has(digest.blockId) && earlyCount < EARLY_DIGESTS_MAX) {

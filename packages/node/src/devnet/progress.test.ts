@@ -56,7 +56,12 @@ test('phases follow the processes, the chain and the task, never backwards', () 
 
 test('blocks are told once, a reorganisation replaces, replay times find their block before and after it', () => {
   const progress = createProgress(names, 0)
-  const replayed = (hash: string, ms: number): NodeLine => ({ kind: 'event', name: 'block-replayed', atMs: 0, fields: { height: 1, hash, ok: true, ms } })
+  const replayed = (hash: string, ms: number): NodeLine => ({
+    kind: 'event',
+    name: 'block-replayed',
+    atMs: 0,
+    fields: { height: 1, hash, ok: true, ms },
+  })
   const hash = `${'00'.repeat(31)}ff`
   // Told by raw id, which is the printed hash reversed.
   advance(progress, 'verifier-1', replayed(`ff${'00'.repeat(31)}`, 4.5), 100)

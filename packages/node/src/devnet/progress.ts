@@ -151,7 +151,13 @@ function seeTask(progress: Progress, task: { id: string; state: string; reason: 
   return `task ${task.id.slice(0, 12)} is ${task.state}${task.reason ? `: ${task.reason}` : ''}`
 }
 
-function onEvent(progress: Progress, name: string, member: MemberProgress, line: NodeLine & { kind: 'event' }, nowMs: number): string | undefined {
+function onEvent(
+  progress: Progress,
+  name: string,
+  member: MemberProgress,
+  line: NodeLine & { kind: 'event' },
+  nowMs: number,
+): string | undefined {
   const { fields } = line
   switch (line.name) {
     case 'block': {
@@ -169,7 +175,8 @@ function onEvent(progress: Progress, name: string, member: MemberProgress, line:
     case 'block-replayed': {
       const { hash, ms } = fields as { hash: string; ms: number | null }
       // The brain names blocks by their raw id here and as printed elsewhere.
-      if (typeof ms === 'number') for (const name of [hash, printHash(hash)]) if (!progress.replays.has(name)) progress.replays.set(name, ms)
+      if (typeof ms === 'number')
+        for (const name of [hash, printHash(hash)]) if (!progress.replays.has(name)) progress.replays.set(name, ms)
       return undefined
     }
     case 'task-submitted':

@@ -10,6 +10,7 @@ import type { Context } from '../context.ts'
 import { rootOf } from '../group.ts'
 
 const REPEAT_MS = 1000
+const QUIET_REPEAT_MS = 6000
 const MODEL_OVERHEAD = 128
 
 export interface ClientRun {
@@ -50,7 +51,8 @@ export function createClientRun(
   }
 
   function tick(): void {
-    context.at('client', context.nowMs + REPEAT_MS, () => {
+    const quiet = mine()?.state === 'TRAINING'
+    context.at('client', context.nowMs + (quiet ? QUIET_REPEAT_MS : REPEAT_MS), () => {
       step()
       tell()
       tick()

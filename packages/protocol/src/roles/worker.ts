@@ -9,7 +9,9 @@ import type { Context } from '../context.ts'
 
 export const ROLE_CODES = { miner: 1, supervisor: 2, evaluator: 3, verifier: 4 } as const satisfies Partial<Record<RoleName, number>>
 
-const HELLO_MS = 2000
+const HELLO_MS = 1500
+/** Once training runs, everybody knows everybody; only a node that restarts still listens. */
+const QUIET_HELLO_MS = 6000
 
 export interface Worker {
   onTip(): void
@@ -99,7 +101,8 @@ export function createWorker(context: Context): Worker {
 
   /** Tells the network how to reach us while we have work in a task. */
   function hello(): void {
-    context.at('hello', context.nowMs + HELLO_MS, hello)
+    const quiet = chain.view().tasks().some((task) => task.state === 'TRAINING')
+    context.at('hello', context.nowMs + (quiet ? QUIET_HELLO_MS : HELLO_MS), hello)
     const ticket = context.peer === '' ? undefined : context.ticket()
     if (!ticket) return
     const task = chain
