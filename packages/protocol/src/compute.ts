@@ -7,6 +7,7 @@ import { bytesToHex, hkdfSha256, sha256, shuffle, utf8 } from '@pouw/crypto'
 import { coreHash, type Hex, modelParams, type NetworkParams, segmentSamples, type TaskDocument } from '@pouw/primitives'
 import {
   createFillerEngine,
+  createReplayTrainer,
   createTrainer,
   cutBatches,
   decodeSegmentData,
@@ -19,7 +20,6 @@ import {
   openModel,
   openResidual,
   openSegment,
-  createReplayTrainer,
   type ReplayTrainer,
   replay,
   residualBytes,

@@ -1,6 +1,15 @@
 /** Small lists of bytes: hashes one after the other, and the slots of a history as they are stored, served and hashed into 05. */
 import { bytesToHex, hexToBytes } from '@pouw/crypto'
-import { decodeCertificate, decodeSlotHeader, decodeTx, encodeCertificate, encodeSlotHeader, encodeTx, type Hex, type Tx } from '@pouw/primitives'
+import {
+  decodeCertificate,
+  decodeSlotHeader,
+  decodeTx,
+  encodeCertificate,
+  encodeSlotHeader,
+  encodeTx,
+  type Hex,
+  type Tx,
+} from '@pouw/primitives'
 import * as P from 'micro-packed'
 import type { FinalSlot } from './history/log.ts'
 

@@ -6,6 +6,8 @@ export { createBrain } from './brain.ts'
 export type { BlockSummary, Brain, BrainConfig, NodeStatus, OperatorKeys, RoleName } from './brain-types.ts'
 export { type Computer, type ComputerOptions, createComputer } from './compute.ts'
 export { mineHeader, nonceAt, nonceIndex, nonceZero, precursor, tryBudget, worthATry } from './mining/nonce.ts'
+export { COIN, DEVNET_TICKET, devnetParams } from './networks/devnet.ts'
+export { type GenesisOptions, makeGenesis } from './networks/genesis.ts'
 export type {
   Command,
   Effect,
@@ -20,5 +22,3 @@ export type {
   Service,
   Topic,
 } from './ports.ts'
-export { COIN, DEVNET_TICKET, devnetParams } from './networks/devnet.ts'
-export { makeGenesis, type GenesisOptions } from './networks/genesis.ts'

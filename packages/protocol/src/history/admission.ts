@@ -2,7 +2,9 @@
  * What supervisors let into the history: the rules that need no replay (spec 9.3, 9.4, A14, A22).
  * What can only be known by training again (map, hashes, loss) is left to replay.
  */
-import { type Hex, type IterationResult, type Message, OK, refuse, type Verdict } from '@pouw/primitives'
+
+import { type Hex, type IterationResult, type Message, modelParams, OK, refuse, type Verdict } from '@pouw/primitives'
+import { openMap } from '@pouw/training'
 import type { Group, Plan } from '../group.ts'
 import { cutIsCanonical, type LoggedResult, peerHash, type TaskLog, ZERO_HASH } from './log.ts'
 
@@ -40,6 +42,8 @@ export function admitResult(group: Group, plan: Plan, log: TaskLog, tips: Tips, 
   if (result.epoch !== due.epoch || result.batchIndex !== due.batchIndex || result.batchHash !== plan.batchHashes[due.batchIndex])
     return refuse('batch-not-due', 'reject', { check: 11 })
   if (!Object.is(result.rate, due.rate) || !Object.is(result.tau, group.document.ml.optimizer.tau)) return refuse('schedule')
+  // One index beyond the model would stop every miner that applies the map.
+  if (!openMap(result.map, modelParams(group.document))) return refuse('map-out-of-range')
   return admitCut(log, result, tip?.message.peerCut ?? 0)
 }
 

@@ -101,7 +101,10 @@ export function createWorker(context: Context): Worker {
 
   /** Tells the network how to reach us while we have work in a task. */
   function hello(): void {
-    const quiet = chain.view().tasks().some((task) => task.state === 'TRAINING')
+    const quiet = chain
+      .view()
+      .tasks()
+      .some((task) => task.state === 'TRAINING')
     context.at('hello', context.nowMs + (quiet ? QUIET_HELLO_MS : HELLO_MS), hello)
     const ticket = context.peer === '' ? undefined : context.ticket()
     if (!ticket) return
