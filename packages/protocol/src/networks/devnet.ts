@@ -29,8 +29,8 @@ export function devnetParams(genesisTime: number): NetworkParams {
     hrp: 'dpouw',
     // Set at each start: ASERT measures from genesis, and an old time would make the first block look hours late.
     genesisTime,
-    // 2^241, about 33,000 tries a block: some three seconds of one miner's filler work, since one miner alone has a ticket at first.
-    genesisBits: 0x1f01ffff,
+    // 2^243, about 8,200 tries a block: some two seconds of one miner's filler work, since one miner alone has a ticket at first.
+    genesisBits: 0x1f07ffff,
     // 2^252, 16 tries a block: even a machine that is busy with everything else finds those.
     limitBits: 0x200fffff,
 
