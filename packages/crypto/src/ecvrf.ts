@@ -10,6 +10,7 @@ import { ed25519, ed25519_hasher } from '@noble/curves/ed25519.js'
 import { sha512 } from '@noble/hashes/sha2.js'
 import { concatBytes, equalBytes, utf8 } from './bytes.ts'
 import { isCanonicalLargePoint, isCanonicalScalar, readScalar, writeScalar } from './ed25519-encoding.ts'
+import { createRemembered } from './remembered.ts'
 
 export type EcvrfSuite = 'ELL2' | 'TAI'
 
@@ -56,7 +57,13 @@ export function ecvrfProve(suite: EcvrfSuite, seed: Uint8Array, alpha: Uint8Arra
  * @throws TypeError if the suite is unknown
  */
 export function ecvrfVerify(suite: EcvrfSuite, publicKey: Uint8Array, alpha: Uint8Array, proof: Uint8Array): Uint8Array | undefined {
-  suiteByte(suite)
+  const byte = Uint8Array.of(suiteByte(suite))
+  return outputs([byte, publicKey, alpha, proof], () => verifiedOutput(suite, publicKey, alpha, proof))
+}
+
+const outputs = createRemembered<Uint8Array | undefined>(4096)
+
+function verifiedOutput(suite: EcvrfSuite, publicKey: Uint8Array, alpha: Uint8Array, proof: Uint8Array): Uint8Array | undefined {
   if (!isCanonicalLargePoint(publicKey)) return undefined
   const Y = decodePoint(publicKey)
   const decoded = decodeProof(proof)

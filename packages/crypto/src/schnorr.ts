@@ -1,5 +1,7 @@
 import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js'
+import { createRemembered } from './remembered.ts'
 
+const verified = createRemembered<boolean>(4096)
 const ZERO_AUX = new Uint8Array(32)
 
 /**
@@ -26,7 +28,7 @@ export function schnorrSign(message: Uint8Array, secretKey: Uint8Array, aux: Uin
  */
 export function schnorrVerify(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean {
   if (signature.length !== 64 || publicKey.length !== 32) return false
-  return schnorr.verify(signature, message, publicKey)
+  return verified([signature, message, publicKey], () => schnorr.verify(signature, message, publicKey))
 }
 
 function assertSecretKey(secretKey: Uint8Array): Uint8Array {
