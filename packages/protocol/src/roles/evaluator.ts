@@ -9,7 +9,7 @@ import { segmentsRoot, splitSegments } from '@pouw/training'
 import type { Context } from '../context.ts'
 import { decodeSlots } from '../framing.ts'
 import { type Group, type Member, threshold } from '../group.ts'
-import { certificateIsValid, combineShares, groupSigned, type Share } from '../history/certificate.ts'
+import { combineShares, groupSigned, type Share } from '../history/certificate.ts'
 import { createTaskLog, type TaskLog } from '../history/log.ts'
 
 const REPEAT_MS = 700
@@ -107,7 +107,8 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
     const read = createTaskLog(taskId)
     for (const part of parts) {
       for (const slot of decodeSlots(part) ?? []) {
-        if (!read.append(slot) || !certificateIsValid(group, slot.header, slot.historyRoot, slot.certificate)) {
+        // The hash of this log is in a record that the group signed, so are the certificates in it: only the chain of slots is left to check.
+        if (!read.append(slot)) {
           return context.emit('history-refused', { taskId, slot: slot.header.slot })
         }
       }
