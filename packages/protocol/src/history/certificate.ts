@@ -12,10 +12,13 @@ export interface Share {
   readonly signature: Uint8Array
 }
 
-/** Aggregates shares of distinct members; undefined if there are fewer than `needed` or one is malformed. Shares have been verified on arrival. */
+/**
+ * Aggregates the shares of distinct members, all of them: who signed is who is paid (A22). Undefined if there are fewer than `needed` or one
+ * is malformed. Whoever combines verifies the result once, not each share.
+ */
 export function combineShares(shares: readonly Share[], needed: number): Certificate | undefined {
   if (shares.length < needed) return undefined
-  const chosen = [...shares].sort((a, b) => a.index - b.index).slice(0, needed)
+  const chosen = [...shares].sort((a, b) => a.index - b.index)
   const signature = bls.aggregateSignatures(chosen.map((share) => share.signature))
   if (!signature) return undefined
   return { signers: chosen.reduce((bits, share) => bits | (1 << share.index), 0), signature }

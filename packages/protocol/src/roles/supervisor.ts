@@ -411,9 +411,19 @@ export function createSupervisorRun(
     finishRound()
   }
 
-  /** With t shares: combine first, verify once; only if that fails look for the wrong share. */
-  function finishRound(): void {
+  /**
+   * With t shares the slot can be final; the leader waits one slot length more for the rest, since who signed is who is paid (A22).
+   * Combine first, verify once; only if that fails look for the wrong share.
+   */
+  function finishRound(patient = true): void {
     if (!round || round.done || round.shares.size < group.threshold) return
+    if (patient && round.shares.size < group.supervisors.length) {
+      const { slot } = round.header
+      context.at(`collect:${taskId}`, context.nowMs + slotMs, () => {
+        if (round?.header.slot === slot) finishRound(false)
+      })
+      return
+    }
     const signing = slotSigningHash(slotHeaderHash(round.header), round.historyRoot)
     const certificate = certify([...round.shares.values()], signing, (index) => round!.shares.delete(index))
     if (!certificate) return
