@@ -15,7 +15,18 @@ test('a devnet of real processes trains, settles and pays to the unit', { timeou
   folders.push(folder)
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['packages/node/bin/pouw.js', 'devnet', 'examples/tiny.yaml', '--evaluators', '2', '--exit-when', 'settled', '--json', '--data-dir', folder],
+    [
+      'packages/node/bin/pouw.js',
+      'devnet',
+      'examples/tiny.yaml',
+      '--evaluators',
+      '2',
+      '--exit-when',
+      'settled',
+      '--json',
+      '--data-dir',
+      folder,
+    ],
     { cwd: root, maxBuffer: 64 << 20, timeout: 190_000 },
   )
   const summary = JSON.parse(stdout)

@@ -35,7 +35,8 @@ function write(parts: Uint8Array[], value: unknown): void {
     new DataView(bytes.buffer).setFloat64(1, value, true)
     parts.push(bytes)
   } else if (typeof value === 'bigint') write(parts, `${value}n`)
-  else if (value === undefined || value === null || typeof value === 'boolean') parts.push(Uint8Array.of(value === undefined ? 4 : value === null ? 5 : value ? 6 : 7))
+  else if (value === undefined || value === null || typeof value === 'boolean')
+    parts.push(Uint8Array.of(value === undefined ? 4 : value === null ? 5 : value ? 6 : 7))
   else if (Array.isArray(value)) {
     parts.push(Uint8Array.of(8), u32le(value.length))
     for (const item of value) write(parts, item)

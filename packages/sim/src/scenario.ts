@@ -37,8 +37,17 @@ export interface ScenarioReport {
 const START_S = 1_767_225_600
 
 /** @param progress called about once per virtual second, for people */
-export function runScenario(scenario: Scenario, seed: number, progress: (world: World, line: string) => void = () => {}): ScenarioReport & { readonly world: World } {
-  const world = createWorld({ seed, startMs: START_S * 1000, latencyMs: scenario.latencyMs, durationMs: (job) => durationMs(job, scenario.iterationMs) })
+export function runScenario(
+  scenario: Scenario,
+  seed: number,
+  progress: (world: World, line: string) => void = () => {},
+): ScenarioReport & { readonly world: World } {
+  const world = createWorld({
+    seed,
+    startMs: START_S * 1000,
+    latencyMs: scenario.latencyMs,
+    durationMs: (job) => durationMs(job, scenario.iterationMs),
+  })
   const { nodes } = scenario
   const roles: RoleName[] = [
     ...Array<RoleName>(nodes.miners).fill('miner'),
@@ -48,7 +57,13 @@ export function runScenario(scenario: Scenario, seed: number, progress: (world: 
     ...Array<RoleName>(nodes.evaluators).fill('evaluator'),
   ]
   const seedPhrases = roles.map((_, index) => newMnemonic(sha256(utf8('POUW-SIM-SEED'), u32le(seed), u32le(index)).slice(0, 16)))
-  const params = { ...devnetParams(START_S), name: 'sim', spacingS: scenario.spacingS, halfLifeS: 4 * scenario.spacingS, slotMs: scenario.task.workers.slotMs }
+  const params = {
+    ...devnetParams(START_S),
+    name: 'sim',
+    spacingS: scenario.spacingS,
+    halfLifeS: 4 * scenario.spacingS,
+    slotMs: scenario.task.workers.slotMs,
+  }
   const genesis = makeGenesis({ roles, seedPhrases, nowS: START_S, params })
   const counts = new Map<RoleName, number>()
   for (const [index, role] of roles.entries()) {
@@ -71,7 +86,12 @@ export function runScenario(scenario: Scenario, seed: number, progress: (world: 
 
   const client = world.nodes.find((node) => node.name === 'client')!
   const limitMs = (START_S + scenario.limitS) * 1000
-  const done = () => client.brain.result() !== undefined || client.brain.chain.view().tasks().some((task) => task.state === 'FAILED')
+  const done = () =>
+    client.brain.result() !== undefined ||
+    client.brain.chain
+      .view()
+      .tasks()
+      .some((task) => task.state === 'FAILED')
   let settled = false
   for (let next = START_S * 1000 + 1000; next <= limitMs && !settled; next += 1000) {
     settled = world.run(done, next)
@@ -80,7 +100,8 @@ export function runScenario(scenario: Scenario, seed: number, progress: (world: 
   const { chain } = client.brain
   const [task] = chain.view().tasks()
   let taskBlocks = 0
-  for (let height = 1; height <= chain.tip().height; height++) if (chain.block(chain.at(height)!.id)!.block.work.kind === 'task') taskBlocks++
+  for (let height = 1; height <= chain.tip().height; height++)
+    if (chain.block(chain.at(height)!.id)!.block.work.kind === 'task') taskBlocks++
   return {
     name: scenario.name,
     seed,

@@ -151,7 +151,9 @@ export function createWorld(options: WorldOptions): World {
       case 'gossip':
         for (const other of bodies.values()) {
           if (other === body) continue
-          deliver(body.name, other.name, 0, (receiver) => perform(receiver, receiver.brain.gossip(effect.topic, effect.bytes, body.name, nowMs).effects))
+          deliver(body.name, other.name, 0, (receiver) =>
+            perform(receiver, receiver.brain.gossip(effect.topic, effect.bytes, body.name, nowMs).effects),
+          )
         }
         return
       case 'send':
@@ -168,7 +170,9 @@ export function createWorld(options: WorldOptions): World {
       case 'request':
         return deliver(body.name, effect.peer, 0, (server) => {
           const bytes = server.brain.serve(effect.service, effect.payload)
-          deliver(server.name, body.name, Math.ceil((bytes?.length ?? 0) / BLOB_BYTES_PER_MS), (asker) => tell(asker, { kind: 'answered', id: effect.id, bytes }))
+          deliver(server.name, body.name, Math.ceil((bytes?.length ?? 0) / BLOB_BYTES_PER_MS), (asker) =>
+            tell(asker, { kind: 'answered', id: effect.id, bytes }),
+          )
         })
       case 'put-blob':
         body.blobs.set(effect.hash, effect.bytes)
