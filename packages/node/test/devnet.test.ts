@@ -30,7 +30,7 @@ test('a devnet of real processes trains, settles and pays to the unit', { timeou
     { cwd: root, maxBuffer: 64 << 20, timeout: 190_000 },
   )
   const summary = JSON.parse(stdout)
-  expect(summary.status).toBe('settled')
+  expect(summary.status).toBe('SETTLED')
   expect(summary.processes).toBe(14)
   expect(summary.testAccuracy).toBeGreaterThan(0.9)
   for (const block of summary.blocks) {
