@@ -91,6 +91,9 @@ export function createMinerRun(
       for (const [sequence] of wins) propose(sequence)
       const newest = follower.log.latest(me)?.message.sequence ?? 0
       for (const sequence of sent.keys()) if (sequence <= newest) sent.delete(sequence)
+      // A miner that restarts finds its assignment in the history; nobody sends it again.
+      const [assignment] = slot === 0 ? follower.log.find('ASSIGNMENT') : []
+      if (assignment && !plan && !preparing) prepare(assignment.message)
       if (slot === 0) resend()
       advance()
     },

@@ -376,8 +376,14 @@ export function createSupervisorRun(
     if (header.taskId !== taskId || header.term !== Math.floor(header.slot / SLOTS_PER_TERM)) return refuseIt('term')
     if (header.previous !== log.headerHash(log.lastSlot) || log.rootWith(header) !== message.historyRoot) return refuseIt('chain')
     if (header.timeMs <= (log.slot(log.lastSlot)?.header.timeMs ?? 0)) return refuseIt('time-order')
-    if (Math.abs(header.timeMs - context.nowMs) > CLOCK_TOLERANCE_MS) return refuseIt('clock')
+    // What we signed once we sign again at any time: a leader that restarts repeats its proposal.
+    const again = signed?.headerHash === slotHeaderHash(header)
+    if (!again && Math.abs(header.timeMs - context.nowMs) > CLOCK_TOLERANCE_MS) return refuseIt('clock')
     if (message.messageIds.length === 0 || slotRoot(message.messageIds) !== header.root) return refuseIt('root')
+    if (again) {
+      answer(message)
+      return
+    }
     const held = new Map<Hex, Held>()
     for (const own of pool.values()) for (const candidate of own.values()) held.set(candidate.id, candidate)
     const listed: Held[] = []
@@ -395,12 +401,19 @@ export function createSupervisorRun(
     for (const id of mine) {
       if (!message.messageIds.includes(id) && header.timeMs - held.get(id)!.receivedMs > patienceMs) return refuseIt('censorship')
     }
-    const share = signSlot(header, message.historyRoot)
-    if (!share) return refuseIt('signed-another')
+    if (!answer(message)) refuseIt('signed-another')
+  }
+
+  /** Signs the proposal, durably, and tells the leader. */
+  function answer(message: Message & { kind: 'SLOT' }): boolean {
+    const { header, historyRoot } = message
+    const share = signSlot(header, historyRoot)
+    if (!share) return false
     context.sendTo(
       message.sender,
       context.seal({ kind: 'SLOT_SIG', taskId, slot: header.slot, headerHash: slotHeaderHash(header), share }, 'ticket'),
     )
+    return true
   }
 
   function onShare(message: Message & { kind: 'SLOT_SIG' }): void {
