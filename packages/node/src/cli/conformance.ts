@@ -5,7 +5,7 @@ export function registerConformance(program: Command): void {
   program
     .command('conformance')
     .description('run published cases through the production code')
-    .argument('<suite>', 'merkle, schnorr, bls, record, nonce, update-map, ... (shared/conformance/README.md)')
+    .argument('<suite>', 'merkle, schnorr, bls, record, nonce, update-map, ...')
     .argument('<file>', 'cases (JSON)')
     .option('--json', 'one JSON document on stdout')
     .addHelpText('after', '\nExample:\n  $ pouw conformance nonce nonce.json')

@@ -7,6 +7,7 @@ import { registerDevnet } from './devnet.ts'
 import { EXIT, UsageError } from './exit.ts'
 import { registerInit } from './init.ts'
 import { registerNode } from './node.ts'
+import { registerSimulate } from './simulate.ts'
 
 const program = new Command('pouw')
   .description('A coin chain whose miners earn their lottery tickets by training neural networks, verified by bit-exact replay.')
@@ -14,7 +15,7 @@ const program = new Command('pouw')
   .showHelpAfterError('(try --help)')
   .configureHelp({ showGlobalOptions: true })
 
-for (const register of [registerDevnet, registerNode, registerInit, registerConformance]) register(program)
+for (const register of [registerDevnet, registerNode, registerInit, registerConformance, registerSimulate]) register(program)
 
 try {
   await program.parseAsync()
