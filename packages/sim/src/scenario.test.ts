@@ -8,7 +8,17 @@ const task = parseTaskDocument({
   payment: { fee: '1000000000', quotas: { miners: 7000, supervisors: 2000, evaluators: 1000 } },
   profile: 'f32',
   ml: {
-    dataset: { name: 'small', format: 'synthetic', samples: 2000, features: 64, classes: 10, scale: 1 / 255, files: [], segments: 10, testSegments: 3 },
+    dataset: {
+      name: 'small',
+      format: 'synthetic',
+      samples: 2000,
+      features: 64,
+      classes: 10,
+      scale: 1 / 255,
+      files: [],
+      segments: 10,
+      testSegments: 3,
+    },
     model: {
       type: 'dense',
       layers: [
