@@ -69,6 +69,9 @@ export interface RunningNode {
   readonly done: Promise<void>
 }
 
+/** Points for a request that no honest peer writes. */
+const MALFORMED_POINTS = 20
+
 /** Events handled in one go before the machine's own events (sockets, disk, timers) get their turn. */
 const TURN_MS = 10
 
@@ -261,10 +264,12 @@ export async function createNode(config: NodeConfig, ports: NodePorts): Promise<
     if (unheard.length > config.unheardMax) unheard.shift()
   }
 
-  async function serve(service: NetworkService, payload: Uint8Array): Promise<Uint8Array | undefined> {
+  async function serve(service: NetworkService, payload: Uint8Array, from: string): Promise<Uint8Array | undefined> {
     if (!started || ended) return undefined
-    if (service === 'blob') return payload.length === 32 ? blobs.get(bytesToHex(payload)) : undefined
-    if (service === 'blocks' || service === 'slots' || service === 'mempool') return think(() => brain.serve(service, payload))
+    if (service === 'blob' && payload.length === 32) return blobs.get(bytesToHex(payload))
+    const answer = service === 'blob' ? 'malformed' : think(() => brain.serve(service, payload))
+    if (answer !== 'malformed') return answer
+    network.penalise(from, MALFORMED_POINTS, `malformed ${service} request`)
     return undefined
   }
 

@@ -42,6 +42,8 @@ export interface Candidate {
   /** Owner key of the miner's ticket. */
   readonly miner: Hex
   readonly receivedMs: number
+  /** The peer that brought it first. */
+  readonly from: string
   readonly digests: Map<string, Digest>
   round: number
   status: 'CHECKED' | 'REJECTED' | 'TIMED_OUT'
@@ -58,7 +60,7 @@ export interface Blocks {
   /** The certificate that made a block VERIFIED here; empty for genesis. */
   certificateOf(id: Hex): readonly Digest[]
   sync(peer: string): void
-  serve(payload: Uint8Array): Uint8Array | undefined
+  serve(payload: Uint8Array): Uint8Array | 'malformed'
   load(blocks: readonly CertifiedBlock[]): void
 }
 
@@ -152,7 +154,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
     },
     serve(payload) {
       const locator = decodeHashes(payload)
-      if (!locator || locator.length > LOCATOR_MAX) return undefined
+      if (!locator || locator.length > LOCATOR_MAX) return 'malformed'
       return encodeCertifiedBlocks(chain.blocksAfter(locator, SYNC_BLOCKS))
     },
     load(stored) {
@@ -195,6 +197,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       height: view.height + 1,
       miner: ticket.owner,
       receivedMs: context.nowMs,
+      from,
       digests: new Map(),
       round: 0,
       status: 'CHECKED',
@@ -276,6 +279,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       candidate.status = 'REJECTED'
       context.emit('block-rejected', { hash: printHash(candidate.id), check: bad[0]!.failingCheck })
       context.count(`block-rejected:${bad[0]!.failingCheck}`)
+      blameMiner(candidate)
     }
     return 'accept'
   }
@@ -319,6 +323,16 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
         context.count('block-timed-out')
       }
     })
+  }
+
+  /**
+   * A quorum found the work false. Its miner is to blame, whose address his HELLO told; a peer that brought the block may have relayed it
+   * in good faith, since nobody replays before forwarding, and pays a little only if nobody else is known.
+   */
+  function blameMiner(candidate: Candidate): void {
+    const miner = context.peerOf(minerTicket(candidate.block)!)
+    const peer = miner ?? candidate.from
+    if (peer !== context.peer) context.effect({ kind: 'penalise', peer, points: miner ? 20 : 5, reason: 'false work' })
   }
 
   function blame(from: string, verdict: Verdict & { ok: false }): GossipVerdict {

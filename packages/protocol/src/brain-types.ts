@@ -32,8 +32,8 @@ export interface Brain {
   handle(event: Event, nowMs: number): Effect[]
   /** Judges a gossip message before it is forwarded; the effects are to be performed as those of `handle`. */
   gossip(topic: Topic, bytes: Uint8Array, from: string, nowMs: number): { readonly verdict: GossipVerdict; readonly effects: Effect[] }
-  /** Answers a peer's request from our state; undefined = not found or malformed. */
-  serve(service: Service, payload: Uint8Array): Uint8Array | undefined
+  /** Answers a peer's request from our state; undefined = not found, `malformed` = no honest peer asks that. */
+  serve(service: Service, payload: Uint8Array): Uint8Array | 'malformed' | undefined
   status(): NodeStatus
   /** The client's model, once its task settled and the bytes arrived: preimage of `modelHash` (task, ticket, sequence, weights). */
   result(): { readonly taskId: Hex; readonly modelHash: Hex; readonly report: Report; readonly model: Uint8Array } | undefined

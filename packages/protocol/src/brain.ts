@@ -68,8 +68,8 @@ export function createBrain(config: BrainConfig): Brain {
     },
     serve(service, payload) {
       if (service === 'blocks') return blocks.serve(payload)
-      if (service === 'mempool') return serveMempool()
-      if (payload.length !== 36) return undefined
+      if (service === 'mempool') return payload.length === 1 && payload[0] === 0 ? serveMempool() : 'malformed'
+      if (payload.length !== 36) return 'malformed'
       const log = logOf(payload.subarray(0, 32))
       return log && serveSlots(log, new DataView(payload.buffer, payload.byteOffset).getUint32(32, true))
     },

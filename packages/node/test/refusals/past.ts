@@ -1,0 +1,170 @@
+/**
+ * A network's past, made in the seeded world: chain, history and blobs up to a moment in which real nodes can take over.
+ *
+ * The target is trivial here, so that a forged header is never refused for its hash: what refuses it must be the check under test.
+ */
+import { genesisBlock } from '@pouw/chain'
+import { sha256, u32le, utf8 } from '@pouw/crypto'
+import { type CertifiedBlock, deriveKeys, type Hex, newMnemonic, parseTaskDocument } from '@pouw/primitives'
+import { type BrainConfig, COIN, DEVNET_TICKET, devnetParams, makeGenesis, type RoleName } from '@pouw/protocol'
+import { createWorld, type World } from '@pouw/sim'
+import { syntheticDataset } from '@pouw/training'
+
+const START_S = 1_767_225_600
+const LIMIT_S = 900
+
+const ROLES: readonly RoleName[] = [
+  ...Array<RoleName>(3).fill('miner'),
+  ...Array<RoleName>(4).fill('verifier'),
+  'client',
+  ...Array<RoleName>(4).fill('supervisor'),
+  ...Array<RoleName>(2).fill('evaluator'),
+]
+
+const document = parseTaskDocument({
+  version: 1,
+  name: 'refusals',
+  payment: { fee: '1000000000', quotas: { miners: 7000, supervisors: 2000, evaluators: 1000 } },
+  profile: 'f32',
+  ml: {
+    dataset: {
+      name: 'refusals',
+      format: 'synthetic',
+      samples: 2000,
+      features: 64,
+      classes: 10,
+      scale: 1 / 255,
+      files: [],
+      segments: 10,
+      testSegments: 3,
+    },
+    model: {
+      type: 'dense',
+      layers: [
+        { id: 'hidden', nodes: 32, activation: 'relu' },
+        { id: 'output', nodes: 10, activation: 'identity' },
+      ],
+      loss: 'softmax-cross-entropy',
+      initializer: { name: 'xavier', magnitude: 2.24, seed: 'refusals' },
+    },
+    optimizer: { type: 'sgd', rate: 0.1, warmup: 0, tau: 2, peerScale: 1 },
+    validation: { method: 'none' },
+    'evaluation-metrics': ['accuracy', 'cross-entropy'],
+    batch: 40,
+    epochs: 3,
+    staleness: 2,
+  },
+  workers: {
+    miners: 3,
+    supervisors: 4,
+    evaluators: 2,
+    backups: { miners: 0, supervisors: 0, evaluators: 0 },
+    minStake: '100000000',
+    family: 0,
+    deadline: 5000,
+    epsilonBp: 500,
+    slotMs: 500,
+  },
+})
+
+export type OperatorKeys = BrainConfig['keys'] & { readonly peerSeed: Uint8Array }
+
+export interface Identity {
+  readonly role: RoleName
+  readonly config: BrainConfig
+  readonly keys: OperatorKeys
+}
+
+/** The moment before `next`: everything below it is on the chain, `next` itself is valid and not yet known. */
+export interface Moment {
+  readonly nowMs: number
+  readonly blocks: readonly CertifiedBlock[]
+  readonly next: CertifiedBlock
+}
+
+export interface Past {
+  readonly networkId: Hex
+  readonly identities: readonly Identity[]
+  readonly world: World
+  /** Before a block that the task's own work found. */
+  readonly training: Moment
+  /** Before the block that pays everybody. */
+  readonly settling: Moment
+  /** Bytes by SHA-256, whoever of the world holds them. */
+  blob(hash: Hex): Uint8Array | undefined
+}
+
+export function makePast(seed = 7): Past {
+  const seedPhrases = ROLES.map((_, index) => newMnemonic(sha256(utf8('refusals'), u32le(seed), u32le(index)).slice(0, 16)))
+  const params = {
+    ...devnetParams(START_S),
+    name: 'refusals',
+    // Just below 2^256: every hash meets it, and ASERT, whose half life is a year, leaves it there.
+    genesisBits: 0x2100ffff,
+    limitBits: 0x2100ffff,
+    halfLifeS: 31_536_000,
+    slotMs: document.workers.slotMs,
+    // Wide enough for a test that stops the virtual clock and goes on with a real one.
+    maxAheadS: 3600,
+    proposalMs: 3_600_000,
+    verifyMs: 120_000,
+  }
+  const genesis = makeGenesis({ roles: ROLES, seedPhrases, nowS: START_S, params })
+  const identities = ROLES.map((role, index): Identity => {
+    const derived = deriveKeys(seedPhrases[index]!)
+    const keys = { ...derived, walletSecret: derived.walletKey }
+    const config: BrainConfig = {
+      genesis,
+      keys,
+      role,
+      ticket: { ...DEVNET_TICKET, price: COIN },
+      fillerPauseMs: 3_000,
+      checkpointEvery: 100,
+    }
+    return { role, config, keys }
+  })
+
+  const world = createWorld({
+    seed,
+    startMs: START_S * 1000,
+    latencyMs: [5, 40],
+    // Every hash wins here, so what paces the chain is the time that mining takes.
+    durationMs: (job) => (job.kind === 'mine-filler' ? 3_000 : job.kind === 'iterate' || job.kind === 'replay' ? 100 : 5),
+  })
+  for (const [index, { role, config }] of identities.entries()) world.add(`${role}-${index}`, config)
+  const client = world.nodes.find((node) => node.name.startsWith('client'))!
+  const { dataset } = document.ml
+  const data = syntheticDataset(dataset.name, dataset.samples, dataset.features, dataset.classes)
+  world.command(client.name, { kind: 'submit-task', document, data })
+
+  const { chain } = client.brain
+  /** Stops as soon as the client's tip is such a block, and takes the moment before it. */
+  function momentOf(what: string, fits: (block: CertifiedBlock) => boolean): Moment {
+    const arrived = world.run(
+      () => {
+        const tip = chain.block(chain.tip().id)
+        return tip !== undefined && fits(tip)
+      },
+      (START_S + LIMIT_S) * 1000,
+    )
+    if (!arrived) throw new Error(`seed ${seed}: no ${what} within ${LIMIT_S} virtual seconds`)
+    const blocks = Array.from({ length: chain.tip().height }, (_, index) => chain.block(chain.at(index + 1)!.id)!)
+    return { nowMs: world.nowMs, blocks: blocks.slice(0, -1), next: blocks.at(-1)! }
+  }
+  const training = momentOf('block of the task', ({ block }) => block.work.kind === 'task')
+  const settling = momentOf('settlement', () => chain.view().tasks()[0]?.state === 'SETTLED')
+  return {
+    networkId: genesisBlock(genesis).networkId,
+    identities,
+    world,
+    training,
+    settling,
+    blob: (hash) => {
+      for (const node of world.nodes) {
+        const bytes = node.blobs.get(hash)
+        if (bytes) return bytes
+      }
+      return undefined
+    },
+  }
+}
