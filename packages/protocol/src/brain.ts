@@ -25,6 +25,7 @@ import { type ClientRun, createClientRun } from './roles/client.ts'
 import { createEvaluatorRun, type EvaluatorRun } from './roles/evaluator.ts'
 import { checkpointKey, createMinerRun, type MinerRun } from './roles/miner.ts'
 import { createSupervisorRun, proposalKey, type SupervisorRun, signedKey } from './roles/supervisor.ts'
+import { createTrainingData, type TrainingData } from './roles/training-data.ts'
 import { createVerifier } from './roles/verifier.ts'
 import { createWorker } from './roles/worker.ts'
 
@@ -50,9 +51,10 @@ export function createBrain(config: BrainConfig): Brain {
   let started = false
   let miner: MinerRun | undefined
   let supervisor: SupervisorRun | undefined
+  let data: TrainingData | undefined
   let evaluator: EvaluatorRun | undefined
   let client: ClientRun | undefined
-  let lastTaskDoc: { readonly message: Message; readonly bytes: Uint8Array } | undefined
+  let lastTaskDoc: Message<'TASK_DOC'> | undefined
   let syncTurn = 0
 
   return {
@@ -153,8 +155,8 @@ export function createBrain(config: BrainConfig): Brain {
   function onTip(connected: readonly Entry[], _disconnected: readonly Entry[]): void {
     if (!started) return
     for (const entry of connected) emitBlock(entry)
-    for (const task of chain.view().tasks()) followTask(task)
     worker.onTip()
+    for (const task of chain.view().tasks()) followTask(task)
     miner?.onTip(connected)
     supervisor?.onTip(connected)
     client?.onTip()
@@ -194,12 +196,17 @@ export function createBrain(config: BrainConfig): Brain {
         miner = undefined
       }
       if (supervisor?.taskId === task.id) supervisor.close()
+      if (data?.taskId === task.id) {
+        data.close()
+        data = undefined
+      }
       if (evaluator?.taskId === task.id) {
         evaluator.close()
         evaluator = undefined
       }
       return
     }
+    if (me.role === 2) followData(task, me.id)
     const group = groupOf(chain.view(), task)
     if (!group) return
     if (!miner && task.miners.includes(me.id)) {
@@ -209,7 +216,7 @@ export function createBrain(config: BrainConfig): Brain {
       })
     }
     if (task.supervisors.includes(me.id) && supervisor?.taskId !== task.id) {
-      supervisor = createSupervisorRun(context, group, me.id, {
+      supervisor = createSupervisorRun(context, group, me.id, data!, {
         slots: [...stored]
           .filter(([key]) => key.startsWith(`slot/${task.id}/`))
           .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -217,9 +224,22 @@ export function createBrain(config: BrainConfig): Brain {
         signed: stored.get(signedKey(task.id)),
         proposal: stored.get(proposalKey(task.id)),
       })
-      if (lastTaskDoc?.message.taskId === task.id) supervisor.onMessage(lastTaskDoc.message, lastTaskDoc.bytes)
     }
     if (!evaluator && task.state === 'EVALUATING' && task.evaluators.includes(me.id)) evaluator = createEvaluatorRun(context, group, me.id)
+  }
+
+  /** A supervisor's data: wanted from the moment it offers to work until the group is another one. */
+  function followData(task: TaskState, me: Hex): void {
+    const chosen = task.supervisors.includes(me)
+    const hopes = task.state === 'DEFINED' && task.blockId !== '' && worker.standsFor(task, me)
+    if (data?.taskId === task.id && !((chosen || hopes) && data.blockId === task.blockId)) {
+      data.close()
+      data = undefined
+    }
+    if (data?.taskId === task.id || !(chosen || (hopes && !data))) return
+    data?.close()
+    data = createTrainingData(context, task)
+    if (lastTaskDoc?.taskId === task.id) data.onCommitments(lastTaskDoc.commitments)
   }
 
   function storedResults(taskId: Hex): Map<number, Uint8Array> {
@@ -268,8 +288,8 @@ export function createBrain(config: BrainConfig): Brain {
       if (directory.learn(message.sender, message.sequence, message.peerId))
         context.effect({ kind: 'remember', peer: message.peerId, addresses: message.addresses })
     } else {
-      lastTaskDoc = { message, bytes }
-      supervisor?.onMessage(message, bytes)
+      lastTaskDoc = message
+      if (data?.taskId === message.taskId) data.onCommitments(message.commitments)
       evaluator?.onMessage(message)
     }
     return 'accept'

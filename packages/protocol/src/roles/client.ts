@@ -9,7 +9,7 @@ import { segmentsRoot, splitSegments } from '@pouw/training'
 import type { Context } from '../context.ts'
 import { rootOf } from '../group.ts'
 
-const REPEAT_MS = 1000
+const REPEAT_MS = 500
 const QUIET_REPEAT_MS = 6000
 const MODEL_OVERHEAD = 128
 
@@ -29,7 +29,7 @@ export function createClientRun(
   let commitments: readonly Hex[] | undefined
   let segments: readonly Uint8Array[] = []
   let submitted = false
-  let served = false
+  let served: Hex = ''
   let revealed = false
   let fetching = false
   let result: ClientRun['result']
@@ -71,11 +71,12 @@ export function createClientRun(
     if (!commitments) return
     const task = mine()
     if (!task) return submit()
+    if (task.blockId !== served) serveTraining(task)
     if (task.state !== emitted) {
       emitted = task.state
       context.emit('task-state', { taskId: task.id, state: task.state })
+      tell()
     }
-    if (!served) serveTraining(task)
     if (task.state === 'EVALUATING') reveal(task)
     if (task.state === 'SETTLED') fetchModel(task)
   }
@@ -108,7 +109,7 @@ export function createClientRun(
 
   /** Training segments become fetchable by their commitments once the task block has decided which they are. */
   function serveTraining(task: TaskState): void {
-    served = true
+    served = task.blockId
     const { dataset } = document.ml
     const { training } = splitSegments(task.blockId, task.id, dataset.segments, dataset.testSegments)
     for (const segment of training) context.putBlob(segments[segment]!)

@@ -1,5 +1,5 @@
 /**
- * A supervisor of a task: checks the client's data, assigns batches, orders messages in slots, signs what the group agrees on
+ * A supervisor of a task: assigns batches, orders messages in slots, signs what the group agrees on
  * (spec 5.3, 7.3, 8, 11; A20, A22).
  *
  * The leader of the term proposes, everybody signs at most one proposal per slot, t signatures make it final. What was signed is durable
@@ -24,18 +24,17 @@ import {
   slotHeaderHash,
   slotSigningHash,
   type Tx,
-  trainingBatches,
   txId,
 } from '@pouw/primitives'
-import { segmentsRoot, splitSegments } from '@pouw/training'
 import type { Context } from '../context.ts'
 import { openMessage, signedByTicket } from '../envelope.ts'
-import { decodeSlots, encodeHashes, encodeSlots } from '../framing.ts'
+import { decodeSlots, encodeSlots } from '../framing.ts'
 import { type Group, leaderIndex, type Plan, planOf, SLOTS_PER_TERM } from '../group.ts'
 import { admitMessage, admitResult, type Tips, trainingComplete } from '../history/admission.ts'
 import { combineShares, groupSigned, type Share } from '../history/certificate.ts'
 import { createFollower, type Follower } from '../history/follower.ts'
 import { compareLogged, type FinalSlot, slotRoot, ZERO_HASH } from '../history/log.ts'
+import type { BatchTable, TrainingData } from './training-data.ts'
 
 /** A slot's time may differ from a signer's clock by so much (A22). */
 const CLOCK_TOLERANCE_MS = 2000
@@ -46,7 +45,6 @@ const SLOT_MESSAGES_MAX = 512
 const CENSORSHIP_SLOTS = 2
 const CENSORSHIP_MIN_MS = 2000
 const REPEAT_MS = 1000
-const SEGMENT_OVERHEAD = 1 + 1 + 8 + 32 + 4
 
 export interface SupervisorRun {
   readonly taskId: Hex
@@ -81,6 +79,7 @@ export function createSupervisorRun(
   context: Context,
   group: Group,
   me: Hex,
+  data: TrainingData,
   stored: { readonly slots: readonly Uint8Array[]; readonly signed: Uint8Array | undefined; readonly proposal: Uint8Array | undefined },
 ): SupervisorRun {
   const { taskId, document } = group
@@ -89,8 +88,6 @@ export function createSupervisorRun(
   const slotMs = document.workers.slotMs
   const pool = new Map<Hex, Map<string, Held>>()
   let closed = false
-  let commitments: readonly Hex[] | undefined
-  let fetching = false
   let plan: Plan | undefined
   let assignment: Uint8Array | undefined
   let round: Round | undefined
@@ -118,6 +115,7 @@ export function createSupervisorRun(
   }
   const follower: Follower = createFollower(context, group, { keep: true, active: () => !closed, onSlot: () => settled() })
   for (const bytes of stored.slots) for (const slot of decodeSlots(bytes) ?? []) follower.log.append(slot)
+  data.whenReady(assign)
   tick()
 
   return {
@@ -136,12 +134,6 @@ export function createSupervisorRun(
     },
     onMessage(message, bytes) {
       switch (message.kind) {
-        case 'TASK_DOC':
-          if (!commitments && segmentsRoot(message.commitments) === chain.view().task(taskId)?.record.segmentsRoot) {
-            commitments = message.commitments
-            fetchSegments()
-          }
-          return
         case 'ASSIGNMENT':
         case 'READY':
         case 'FINAL_MODEL':
@@ -186,46 +178,15 @@ export function createSupervisorRun(
     return group.supervisors[leaderIndex(group, Math.floor((follower.log.lastSlot + 1) / SLOTS_PER_TERM))]!.ticketId
   }
 
-  /** Data: fetch the training segments by their commitments, cut them, serve the batches (spec 5.3, 8.1). */
-  function fetchSegments(): void {
-    if (fetching || !commitments) return
-    fetching = true
-    const { training } = splitSegments(group.taskBlockId, taskId, document.ml.dataset.segments, document.ml.dataset.testSegments)
-    const { dataset } = document.ml
-    const bytesMax = SEGMENT_OVERHEAD + Math.ceil(dataset.samples / dataset.segments) * (dataset.features + 1)
-    const segments: Uint8Array[] = []
-    let missing = training.length
-    const client = () => [context.peerOf(taskId)].filter((peer) => peer !== undefined)
-    training.forEach((segment, place) => {
-      context.fetch(
-        commitments![segment]!,
-        client,
-        bytesMax,
-        () => !closed,
-        (bytes) => {
-          segments[place] = bytes
-          if (--missing > 0) return
-          context.compute({ kind: 'cut-batches', document, taskId, segments }, (result) => {
-            if (closed) return
-            if (result.kind !== 'cut-batches' || result.hashes.length !== trainingBatches(document))
-              return context.emit('data-refused', { taskId })
-            plan = planOf(group, result.hashes)
-            for (const batch of result.batches) context.putBlob(batch)
-            const tableHash = context.putBlob(encodeHashes(result.hashes))
-            context.emit('data-ready', { taskId, batches: result.hashes.length })
-            if (leader() === me && follower.log.lastSlot < 0) {
-              assignment = context.seal(
-                { kind: 'ASSIGNMENT', taskId, batchRoot: plan!.batchRoot, tableHash, batches: result.hashes.length },
-                'ticket',
-              )
-              const message = openMessage(assignment) as Message
-              hold(me, 'ASSIGNMENT', { message, bytes: assignment, id: messageId(assignment), receivedMs: context.nowMs })
-              announceAssignment()
-            }
-          })
-        },
-      )
-    })
+  /** The data are here: everybody's plan follows from them, and the leader says so. */
+  function assign({ hashes, tableHash }: BatchTable): void {
+    if (closed) return
+    plan = planOf(group, hashes)
+    if (!plan || leader() !== me || follower.log.lastSlot >= 0) return
+    assignment = context.seal({ kind: 'ASSIGNMENT', taskId, batchRoot: plan.batchRoot, tableHash, batches: hashes.length }, 'ticket')
+    const message = openMessage(assignment) as Message
+    hold(me, 'ASSIGNMENT', { message, bytes: assignment, id: messageId(assignment), receivedMs: context.nowMs })
+    announceAssignment()
   }
 
   function announceAssignment(): void {

@@ -15,11 +15,14 @@ const QUIET_HELLO_MS = 6000
 
 export interface Worker {
   onTip(): void
+  /** True once we offered to work on this task: the ledger, or our own 03 on its way, says so. */
+  standsFor(task: TaskState, ticketId: Hex): boolean
 }
 
 export function createWorker(context: Context): Worker {
   const { chain, config, params } = context
   const asked = new Set<string>()
+  const offered = new Set<Hex>()
   let bought: Hex | undefined
   hello()
 
@@ -30,6 +33,7 @@ export function createWorker(context: Context): Worker {
       if (ticket.state !== 'LIVE') return
       for (const task of chain.view().tasks()) consider(task, ticket)
     },
+    standsFor: (task, ticketId) => offered.has(task.id) || task.participants.some((entry) => entry.ticketId === ticketId),
   }
 
   function wallet() {
@@ -89,6 +93,7 @@ export function createWorker(context: Context): Worker {
     )
     if (context.submit(tx).ok) {
       asked.add(key)
+      offered.add(task.id)
       context.emit('drawn', { taskId: task.id, role: config.role })
     }
   }
