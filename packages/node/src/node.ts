@@ -50,7 +50,7 @@ export interface NodePorts {
   openNetwork(handlers: NetworkHandlers): Promise<Network>
   readonly store: Store
   readonly blobs: BlobStore
-  readonly compute: Compute
+  readonly compute: Pick<Compute, 'run' | 'close'>
   readonly clock: Clock
   /** For people: what the brain emits, and the body's own remarks (`effect-failed`, `events-dropped`). */
   emit(name: string, fields: Readonly<Record<string, unknown>>): void

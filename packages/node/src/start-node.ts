@@ -55,6 +55,8 @@ export async function startNode(
   const store = await openLevelStore({ path: join(options.dataDir, 'chain'), sync: options.syncWrites })
   const blobs = await openBlobStore({ path: join(options.dataDir, 'blobs'), cacheBytesMax: BLOB_CACHE_BYTES })
   const compute = createCompute({ filler: genesis.params.filler })
+  // Miners and verifiers compute from the first block on; the thread loads while the network opens.
+  if (options.role === 'miner' || options.role === 'verifier') compute.warmUp()
   try {
     const brain = createBrain({
       genesis,

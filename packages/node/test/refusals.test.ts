@@ -18,6 +18,7 @@ import {
   encodeTx,
   type Hex,
   parseScript,
+  printHash,
   recordScript,
   type Tx,
   txId,
@@ -95,7 +96,7 @@ describe('while a task trains', () => {
       .flatMap(({ emitted }) =>
         emitted.filter(({ name, fields }) => name === 'block-replayed' && fields.ok === false && fields.code).map(({ fields }) => fields),
       )
-      .filter((fields) => fields.hash === id)
+      .filter((fields) => fields.hash === printHash(id))
       .map((fields) => `${fields.check}:${fields.code}`)
   }
 

@@ -40,7 +40,7 @@ async function run(taskFile: string, { data, json, fillerPause, ...flags }: Flag
   process.on('SIGINT', stop).on('SIGTERM', stop)
   const { exitCode, summary } = await runDevnet(
     { ...flags, taskFile, fillerPauseMs: fillerPause, ...(data && { dataFiles: data }) },
-    { people: json ? process.stderr : process.stdout, signal: abort.signal },
+    { people: json ? process.stderr : process.stdout, signal: abort.signal, startedMs: Math.round(performance.timeOrigin) },
   )
   if (json) process.stdout.write(`${toJson(summary)}\n`)
   process.exitCode = exitCode

@@ -12,6 +12,8 @@ import { packMessage } from './transfer.ts'
 export interface Compute {
   /** @throws OperationError `unavailable` (retryable) if the thread died before it answered, `aborted` after `close`. */
   run(job: Job): Promise<JobResult>
+  /** Starts the thread now instead of with the first job, for a node whose first job must not wait for it. */
+  warmUp(): void
   /** Ends the thread at once; unanswered jobs are aborted. */
   close(): Promise<void>
 }
@@ -51,6 +53,9 @@ export function createCompute(options: ComputeOptions): Compute {
         thread ??= start()
         thread.postMessage(message, transfer)
       })
+    },
+    warmUp() {
+      if (!closed) thread ??= start()
     },
     async close() {
       closed = true

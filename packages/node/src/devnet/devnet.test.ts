@@ -29,7 +29,7 @@ async function run(more: Partial<DevnetOptions>, mode = '', signal = new AbortCo
   const text = people.setEncoding('utf8').toArray()
   const result = await runDevnet(
     { taskFile, dataDir, miners: 3, supervisors: 4, verifiers: 4, evaluators: 2, keepGoing: false, fillerPauseMs: 0, seed: 7n, ...more },
-    { people: people as never, signal, program },
+    { people: people as never, signal, program, startedMs: Date.now() },
   )
   people.end()
   return { ...result, text: (await text).join('') }

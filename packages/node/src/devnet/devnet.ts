@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { flushCompileCache } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -42,6 +43,8 @@ export interface DevnetIo {
   readonly people: NodeJS.WriteStream
   /** Ends the devnet when aborted. */
   readonly signal: AbortSignal
+  /** When the command was given, ms since 1970: what all times of the summary count from. */
+  readonly startedMs: number
   /** The program that every process runs, called with `node --config FILE`; for tests. Default: this package's own. */
   readonly program?: string
 }
@@ -54,6 +57,8 @@ export interface DevnetResult {
 
 /** How often the live screen is drawn and the end condition looked at. */
 const LOOK_MS = 250
+/** How long the rest waits for the founders at most. */
+const FOUNDERS_MS = 5_000
 /** How long a process may take over its goodbye. */
 const PATIENCE_MS = 3_000
 
@@ -69,10 +74,11 @@ export async function runDevnet(options: DevnetOptions, io: DevnetIo): Promise<D
     )
   }
   const folder = options.dataDir ? resolve(options.dataDir) : await mkdtemp(join(tmpdir(), 'pouw-devnet-'))
+  const compiled = compileOnce()
   const configs = await prepare(options, folder)
   const progress = createProgress(
     configs.map(({ member }) => member),
-    Date.now(),
+    io.startedMs,
   )
   const screen = createScreen(io.people, progress)
   screen.say(`devnet of ${configs.length} processes, files in ${folder}`)
@@ -85,29 +91,22 @@ export async function runDevnet(options: DevnetOptions, io: DevnetIo): Promise<D
   io.signal.addEventListener('abort', onAbort, { once: true })
   if (io.signal.aborted) onAbort()
 
-  for (const { member, file } of configs) {
-    const child = startChild({
-      name: member.name,
-      program: process.execPath,
-      arguments: [io.program ?? LAUNCHER, 'node', '--config', file],
-      logFile: join(member.dataDir, 'events.ndjson'),
-      onLine(line) {
-        const remark = advance(progress, member.name, line, Date.now())
-        if (remark) screen.say(remark)
-        if (line.kind === 'model' || line.kind === 'status' || line.kind === 'event') look()
-      },
-    })
-    children.push(child)
-    void child.gone.then((end) => {
-      progress.members.get(member.name)!.phase = 'gone'
-      if (stopping) return
-      const how = end.signal ? `by ${end.signal}` : `with code ${end.code}`
-      const words = [`${member.name} (process ${child.pid}) ended unexpectedly ${how}`, ...end.lastWords.map((word) => `    ${word}`)]
-      for (const word of words) screen.say(word)
-      trouble.push(words[0]!)
-      if (!options.keepGoing || [...progress.members.values()].every(({ phase }) => phase === 'gone')) wake.resolve('failed')
-    })
+  // The first miner and the verifiers alone can make block 1: they get the machine to themselves. The client, who has the data to read,
+  // comes when they are up, everybody else when there is a block, and all in any case after a while.
+  const founders = configs.slice(0, 1 + options.verifiers)
+  const client = configs.filter(({ member }) => member.role === 'client')
+  const others = configs.slice(founders.length).filter((config) => !client.includes(config))
+  const ahead = new Set(founders.map(({ member }) => member.name))
+  const founded = Promise.withResolvers<void>()
+  const firstBlock = Promise.withResolvers<void>()
+  const startWhen = async (moment: Promise<unknown>, group: typeof configs) => {
+    await Promise.race([moment, later(FOUNDERS_MS), wake.promise])
+    if (!stopping) group.forEach(start)
   }
+  await compiled
+  founders.forEach(start)
+  void startWhen(founded.promise, client)
+  void startWhen(firstBlock.promise, others)
 
   const drawing = setInterval(screen.draw, LOOK_MS)
   const outcome = await wake.promise
@@ -123,6 +122,32 @@ export async function runDevnet(options: DevnetOptions, io: DevnetIo): Promise<D
   const early = outcome === 'stopped' && options.exitWhen !== undefined
   return { exitCode: healthy && !early ? 0 : 1, summary }
 
+  function start({ member, file }: (typeof configs)[number]): void {
+    const child = startChild({
+      name: member.name,
+      program: process.execPath,
+      arguments: [io.program ?? LAUNCHER, 'node', '--config', file],
+      logFile: join(member.dataDir, 'events.ndjson'),
+      onLine(line) {
+        const remark = advance(progress, member.name, line, Date.now())
+        if (remark) screen.say(remark)
+        if (line.kind === 'ready' && ahead.delete(member.name) && ahead.size === 0) founded.resolve()
+        if (progress.blocks.size > 0) firstBlock.resolve()
+        if (line.kind === 'model' || line.kind === 'status' || line.kind === 'event') look()
+      },
+    })
+    children.push(child)
+    void child.gone.then((end) => {
+      progress.members.get(member.name)!.phase = 'gone'
+      if (stopping) return
+      const how = end.signal ? `by ${end.signal}` : `with code ${end.code}`
+      const words = [`${member.name} (process ${child.pid}) ended unexpectedly ${how}`, ...end.lastWords.map((word) => `    ${word}`)]
+      for (const word of words) screen.say(word)
+      trouble.push(words[0]!)
+      if (!options.keepGoing || [...progress.members.values()].every(({ phase }) => phase === 'gone')) wake.resolve('failed')
+    })
+  }
+
   function look(): void {
     const { exitWhen } = options
     if (exitWhen?.kind === 'height' && height(progress) >= exitWhen.height) wake.resolve('met')
@@ -131,6 +156,16 @@ export async function runDevnet(options: DevnetOptions, io: DevnetIo): Promise<D
       else if (progress.task?.state === 'FAILED') wake.resolve('failed')
     }
   }
+}
+
+/** Loads once what all processes will load, and leaves its compiled form where they look for it. */
+async function compileOnce(): Promise<void> {
+  await import('../node-process.ts')
+  flushCompileCache()
+}
+
+function later(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }
 
 /** The program every process runs: beside this package's sources, so that a devnet runs what it was started from. */

@@ -2,7 +2,6 @@
  * What a devnet has done so far, put together from the lines of its processes. A pure fold, so that every view (live screen, plain lines,
  * final document) shows the same, and tests need no processes.
  */
-import { printHash } from '@pouw/primitives'
 import type { BlockSummary, RoleName } from '@pouw/protocol'
 import type { NodeLine, NodeStatusJson } from '../node-process.ts'
 
@@ -174,9 +173,7 @@ function onEvent(
     }
     case 'block-replayed': {
       const { hash, ms } = fields as { hash: string; ms: number | null }
-      // The brain names blocks by their raw id here and as printed elsewhere.
-      if (typeof ms === 'number')
-        for (const name of [hash, printHash(hash)]) if (!progress.replays.has(name)) progress.replays.set(name, ms)
+      if (typeof ms === 'number' && !progress.replays.has(hash)) progress.replays.set(hash, ms)
       return undefined
     }
     case 'task-submitted':

@@ -1,7 +1,7 @@
 /**
  * A verifier: drawn for a block, fetches its bundle, replays the iteration, attests (spec 10.6 checks 10-16, A17, A18).
  */
-import { batchBytes, decodeBundle, type Hex, modelParams, type Verdict } from '@pouw/primitives'
+import { batchBytes, decodeBundle, type Hex, modelParams, printHash, type Verdict } from '@pouw/primitives'
 import type { Blocks, Candidate } from '../blocks.ts'
 import type { Context } from '../context.ts'
 import type { Plan } from '../group.ts'
@@ -48,7 +48,7 @@ export function createVerifier(context: Context, blocks: Blocks): Verifier {
         lastReplayMs = context.nowMs - startedMs
         context.emit('block-replayed', {
           height: candidate.height,
-          hash: candidate.id,
+          hash: printHash(candidate.id),
           ok: verdict.ok,
           code: verdict.ok ? undefined : verdict.code,
           check: verdict.ok ? undefined : verdict.check,
