@@ -28,7 +28,8 @@ import { checkWork, type Evidence } from './verification/evidence.ts'
 import { checkCertificate, checkDigest, digestKey, quorumOf } from './verification/sortition.ts'
 
 const CANDIDATES_MAX = 64
-const EARLY_DIGESTS_MAX = 512
+/** Blocks whose digests came before them. */
+const EARLY_BLOCKS_MAX = 64
 /** Candidates this far below the tip are forgotten. */
 const KEEP_BELOW_TIP = 6
 const SYNC_BLOCKS = 64
@@ -44,6 +45,7 @@ export interface Candidate {
   readonly receivedMs: number
   /** The peer that brought it first. */
   readonly from: string
+  /** One per ticket, round and verdict: whoever signs more adds nothing. */
   readonly digests: Map<string, Digest>
   round: number
   status: 'CHECKED' | 'REJECTED' | 'TIMED_OUT'
@@ -81,7 +83,6 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
   const candidates = new Map<Hex, Candidate>()
   const refused = new Set<Hex>()
   const early = new Map<Hex, { bytes: Uint8Array; from: string }[]>()
-  let earlyCount = 0
   const syncing = new Set<string>()
 
   const blocks: Blocks = {
@@ -97,6 +98,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       context.count(`block-refused:${verdict.check ?? 0}:${verdict.code}`)
       if (verdict.action === 'drop') return 'ignore'
       remember(refused, id)
+      early.delete(id)
       return blame(from, verdict)
     },
     digest(bytes, from) {
@@ -106,14 +108,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       if (chain.entry(digest.blockId)) return 'ignore'
       const candidate = candidates.get(digest.blockId)
       if (!candidate) {
-        if (!chain.entry(digest.blockId) && !refused.has(digest.blockId) && earlyCount < EARLY_DIGESTS_MAX) {
-          const list = early.get(digest.blockId) ?? []
-          if (list.length < 2 * params.verifierDraw) {
-            list.push({ bytes, from })
-            early.set(digest.blockId, list)
-            earlyCount++
-          }
-        }
+        if (!refused.has(digest.blockId)) keepEarly(digest.blockId, bytes, from)
         return 'ignore'
       }
       return record(candidate, digest, from)
@@ -210,7 +205,6 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
     const waiting = early.get(id)
     if (waiting) {
       early.delete(id)
-      earlyCount -= waiting.length
       for (const { bytes, from: sender } of waiting) blocks.digest(bytes, sender)
     }
     return { ok: true }
@@ -229,7 +223,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       chain.view(parent.parent),
       params,
       networkId,
-      (digest) => held.has(digestKey(digest)) || candidates.get(parent.id)?.digests.has(digestKey(digest)) === true,
+      (digest) => held.has(digestKey(digest)) || isRecorded(candidates.get(parent.id), digest),
     )
     return verdict.ok ? verdict : { ...verdict, check: 3 }
   }
@@ -238,7 +232,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
   function adopt(candidate: Candidate, certificate: readonly Digest[]): Verdict {
     const view = chain.view(candidate.block.header.hashPrevBlock)
     const verdict = checkCertificate(certificate, candidate.id, candidate.miner, view, params, networkId, (digest) =>
-      candidate.digests.has(digestKey(digest)),
+      isRecorded(candidate, digest),
     )
     if (!verdict.ok) return verdict
     return connect(candidate.block, certificate)
@@ -263,7 +257,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
   }
 
   function record(candidate: Candidate, digest: Digest, from: string): GossipVerdict {
-    const key = digestKey(digest)
+    const key = digestPlace(digest)
     if (candidate.digests.has(key)) return 'ignore'
     const view = chain.view(candidate.block.header.hashPrevBlock)
     const verdict = checkDigest(digest, view, params, networkId, candidate.miner)
@@ -284,6 +278,15 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
     return 'accept'
   }
 
+  /** A digest may overtake its block. The oldest make room: nobody can fill this for good with digests of blocks that never come. */
+  function keepEarly(id: Hex, bytes: Uint8Array, from: string): void {
+    const list = early.get(id) ?? []
+    if (list.length >= 2 * params.verifierDraw) return
+    list.push({ bytes, from })
+    early.set(id, list)
+    if (early.size > EARLY_BLOCKS_MAX) early.delete(early.keys().next().value!)
+  }
+
   function connect(block: Block, certificate: readonly Digest[]): Verdict {
     const id = blockId(block)
     const { verdict, connected, disconnected } = chain.connect({ block, certificate })
@@ -295,6 +298,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       const certified = chain.block(entry.id)
       if (certified) context.effect({ kind: 'save-block', id: entry.id, height: entry.height, block: certified })
     }
+    early.delete(id)
     context.emit('block-verified', {
       hash: printHash(id),
       height: chain.entry(id)!.height,
@@ -340,6 +344,16 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
     if (from !== context.peer) context.effect({ kind: 'penalise', peer: from, points: 20, reason: verdict.code })
     return 'reject'
   }
+}
+
+function digestPlace(digest: Digest): string {
+  return `${digest.ticketId}:${digest.round}:${digest.verdict}`
+}
+
+/** These very bytes have been checked as a digest of the candidate. */
+function isRecorded(candidate: Candidate | undefined, digest: Digest): boolean {
+  const recorded = candidate?.digests.get(digestPlace(digest))
+  return recorded !== undefined && digestKey(recorded) === digestKey(digest)
 }
 
 const REMEMBERED_MAX = 1024

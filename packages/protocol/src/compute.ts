@@ -69,6 +69,7 @@ export function createComputer(options: ComputerOptions): Computer {
         case 'mine-filler':
           return mineFiller(job)
         case 'replay-filler': {
+          const startedUs = nowUs()
           if (job.iteration < 1 || job.iteration > options.filler.iterations) return refused('iteration-out-of-range')
           const run = fillerEngine().start(job.seed, job.ticketId)
           for (let j = 1; ; j++) {
@@ -84,10 +85,12 @@ export function createComputer(options: ComputerOptions): Computer {
               endModelHash: step.endModelHash,
               endResidualHash: step.endResidualHash,
               gradientHash: run.gradientHash(job.verifier),
+              ...tookSince(startedUs),
             }
           }
         }
         case 'replay': {
+          const startedUs = nowUs()
           const result = replay(replayTrainer(job), {
             startModel: job.model,
             startResidual: job.residual,
@@ -107,6 +110,7 @@ export function createComputer(options: ComputerOptions): Computer {
             endModelHash,
             endResidualHash,
             gradientHash: result.gradientHash(job.verifier),
+            ...tookSince(startedUs),
           }
         }
         case 'evaluate':
@@ -121,6 +125,10 @@ export function createComputer(options: ComputerOptions): Computer {
           return commitData(job)
       }
     },
+  }
+
+  function tookSince(startedUs: number): { readonly replayUs?: number } {
+    return options.nowUs ? { replayUs: nowUs() - startedUs } : {}
   }
 
   function replayTrainer(job: Job & { kind: 'replay' }): ReplayTrainer {

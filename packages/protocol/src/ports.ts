@@ -173,6 +173,8 @@ export interface ReplayResult {
   readonly endResidualHash: Hex
   /** SHA-256("POUW-GRAD" || gradient bytes || verifier ticket), A18. Zero loss, accuracy and overdrive for filler work. */
   readonly gradientHash: Hex
+  /** Microseconds, for people; only if the body hands in a clock. */
+  readonly replayUs?: number
 }
 
 export type JobResult =

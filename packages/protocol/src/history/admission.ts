@@ -3,8 +3,10 @@
  * What can only be known by training again (map, hashes, loss) is left to replay.
  */
 
+import { sha256Hex } from '@pouw/crypto'
 import { type Hex, type IterationResult, type Message, modelParams, OK, refuse, type Verdict } from '@pouw/primitives'
 import { openMap } from '@pouw/training'
+import { encodeHashes } from '../framing.ts'
 import type { Group, Plan } from '../group.ts'
 import { cutIsCanonical, type LoggedResult, peerHash, type TaskLog, ZERO_HASH } from './log.ts'
 
@@ -68,11 +70,19 @@ export function admitMessage(
 ): Verdict {
   switch (message.kind) {
     case 'ASSIGNMENT':
-      return slot === 0 && message.sender === leader && message.batches === plan.batchHashes.length && message.batchRoot === plan.batchRoot
+      return slot === 0 &&
+        message.sender === leader &&
+        message.batches === plan.batchHashes.length &&
+        message.batchRoot === plan.batchRoot &&
+        message.tableHash === sha256Hex(encodeHashes(plan.batchHashes))
         ? OK
         : refuse('assignment')
     case 'READY':
-      return slot === 0 && message.initialModelHash === plan.initialModelHash(message.sender) ? OK : refuse('ready')
+      return slot === 0 &&
+        group.miners.some((miner) => miner.ticketId === message.sender) &&
+        message.initialModelHash === plan.initialModelHash(message.sender)
+        ? OK
+        : refuse('ready')
     case 'FINAL_MODEL': {
       const last: LoggedResult | undefined = log.latest(message.sender)
       if (slot === 0 || !trainingOver) return refuse('training-not-over', 'drop')

@@ -77,7 +77,8 @@ export function createTrainingData(
     context.emit('data-arrived', { taskId, segments: segments.length })
     context.compute({ kind: 'cut-batches', document, taskId, segments }, (result) => {
       if (closed) return
-      if (result.kind !== 'cut-batches' || result.hashes.length !== trainingBatches(document)) return context.emit('data-refused', { taskId })
+      if (result.kind !== 'cut-batches' || result.hashes.length !== trainingBatches(document))
+        return context.emit('data-refused', { taskId })
       for (const batch of result.batches) context.putBlob(batch)
       table = { hashes: result.hashes, tableHash: context.putBlob(encodeHashes(result.hashes)) }
       context.emit('data-ready', { taskId, batches: result.hashes.length })

@@ -45,7 +45,8 @@ export function createVerifier(context: Context, blocks: Blocks): Verifier {
       if (working.size > 256) working.delete(working.values().next().value!)
       const startedMs = context.nowMs
       replay(candidate, ticket.id, (verdict, replayed) => {
-        lastReplayMs = context.nowMs - startedMs
+        const elapsedMs = context.nowMs - startedMs
+        lastReplayMs = replayed?.replayUs === undefined ? elapsedMs : replayed.replayUs / 1000
         context.emit('block-replayed', {
           height: candidate.height,
           hash: printHash(candidate.id),
@@ -53,6 +54,8 @@ export function createVerifier(context: Context, blocks: Blocks): Verifier {
           code: verdict.ok ? undefined : verdict.code,
           check: verdict.ok ? undefined : verdict.check,
           ms: lastReplayMs,
+          // With what it took to fetch the bundle and to wait for the thread.
+          elapsedMs,
         })
         if (!verdict.ok) context.count(`replay-refused:${verdict.check}:${verdict.code}`)
         // A bundle that never came is nobody's proven fault: no digest, the block times out (check 10).

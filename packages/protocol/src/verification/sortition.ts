@@ -4,7 +4,7 @@
 
 import type { Ticket, View } from '@pouw/chain'
 import { bytesToHex, concatBytes, ecvrfProve, ecvrfVerify, ed25519Sign, ed25519Verify, hexToBytes, u32le, utf8 } from '@pouw/crypto'
-import { type Digest, digestSignedBytes, type Hex, type NetworkParams, OK, refuse, type Verdict } from '@pouw/primitives'
+import { type Digest, digestSignedBytes, encodeDigest, type Hex, type NetworkParams, OK, refuse, type Verdict } from '@pouw/primitives'
 
 const VERIFIER_ROLE = 4
 
@@ -73,9 +73,10 @@ export function checkDigest(digest: Digest, view: View, params: NetworkParams, n
  * Gradient hashes are bound to tickets, so they differ by design.
  */
 export function quorumOf(digests: Iterable<Digest>, view: View, quorum: number, verdict: 0 | 1): Digest[] | undefined {
+  const all = [...digests]
   for (const round of [0, 1]) {
     const byOwner = new Map<Hex, Digest>()
-    for (const digest of digests) {
+    for (const digest of all) {
       if (digest.round !== round || digest.verdict !== verdict) continue
       const owner = view.ticket(digest.ticketId)!.owner
       const other = byOwner.get(owner)
@@ -121,5 +122,5 @@ export function checkCertificate(
 
 /** A digest as a map key. */
 export function digestKey(digest: Digest): string {
-  return `${digest.ticketId}:${digest.round}:${digest.blockId}:${digest.verdict}:${bytesToHex(digest.signature)}`
+  return bytesToHex(encodeDigest(digest))
 }
