@@ -48,7 +48,9 @@ export interface Context {
   peerOf(holder: Hex): string | undefined
 }
 
-const FETCH_RETRY_MS = 700
+/** A search that found nothing is repeated soon, since its provider may just be on its way, then more rarely. */
+const FETCH_RETRY_MS_MIN = 150
+const FETCH_RETRY_MS = 1200
 
 /** Where HELLOs put the network addresses of tickets and clients. Bounded. */
 export interface Directory {
@@ -120,13 +122,15 @@ export function createContext(config: BrainConfig, chain: Chain, directory: Dire
       outbox.push({ kind: 'compute', id, job })
     },
     fetch(hash, peers, bytesMax, keep, done) {
+      let retryMs = FETCH_RETRY_MS_MIN
       const attempt = () => {
         if (!keep()) return
         const id = nextId++
         fetching.set(id, (bytes) => {
           if (!keep()) return
           if (bytes) return done(bytes)
-          context.at(`fetch:${id}`, context.nowMs + FETCH_RETRY_MS, attempt)
+          context.at(`fetch:${id}`, context.nowMs + retryMs, attempt)
+          retryMs = Math.min(2 * retryMs, FETCH_RETRY_MS)
         })
         outbox.push({ kind: 'fetch', id, hash, peers: peers(), bytesMax })
       }

@@ -45,6 +45,8 @@ const SLOT_MESSAGES_MAX = 512
 const CENSORSHIP_SLOTS = 2
 const CENSORSHIP_MIN_MS = 2000
 const REPEAT_MS = 1000
+/** Until slot 0 everybody waits for the assignment, and nodes see the group's block a little apart. */
+const ANNOUNCE_MS = 250
 
 export interface SupervisorRun {
   readonly taskId: Hex
@@ -192,7 +194,7 @@ export function createSupervisorRun(
   function announceAssignment(): void {
     if (closed || follower.log.lastSlot >= 0) return
     toGroup(assignment!)
-    context.at(`assignment:${taskId}`, context.nowMs + REPEAT_MS, announceAssignment)
+    context.at(`assignment:${taskId}`, context.nowMs + ANNOUNCE_MS, announceAssignment)
   }
 
   function toGroup(bytes: Uint8Array): void {

@@ -9,7 +9,7 @@ import type { Context } from '../context.ts'
 
 export const ROLE_CODES = { miner: 1, supervisor: 2, evaluator: 3, verifier: 4 } as const satisfies Partial<Record<RoleName, number>>
 
-const HELLO_MS = 1500
+const HELLO_MS = 1000
 /** Once training runs, everybody knows everybody; only a node that restarts still listens. */
 const QUIET_HELLO_MS = 6000
 
@@ -24,16 +24,34 @@ export function createWorker(context: Context): Worker {
   const asked = new Set<string>()
   const offered = new Set<Hex>()
   let bought: Hex | undefined
+  let greeted = ''
   hello()
 
   return {
     onTip() {
       const ticket = context.ticket()
       if (!ticket) return buy()
-      if (ticket.state !== 'LIVE') return
-      for (const task of chain.view().tasks()) consider(task, ticket)
+      if (ticket.state === 'LIVE') for (const task of chain.view().tasks()) consider(task, ticket)
+      // Whoever must find us wants to know at once, not at the next greeting.
+      const task = ownTask(ticket.id)
+      if (task && `${task.id}:${task.state}` !== greeted) {
+        greeted = `${task.id}:${task.state}`
+        greet(task)
+      }
     },
-    standsFor: (task, ticketId) => offered.has(task.id) || task.participants.some((entry) => entry.ticketId === ticketId),
+    standsFor,
+  }
+
+  function standsFor(task: TaskState, ticketId: Hex): boolean {
+    return offered.has(task.id) || task.participants.some((entry) => entry.ticketId === ticketId)
+  }
+
+  /** The task we work on, or hope to. */
+  function ownTask(ticketId: Hex): TaskState | undefined {
+    return chain
+      .view()
+      .tasks()
+      .find((task) => (task.state === 'DEFINED' ? standsFor(task, ticketId) : worksOn(task, ticketId)))
   }
 
   function wallet() {
@@ -112,12 +130,11 @@ export function createWorker(context: Context): Worker {
       .some((task) => task.state === 'TRAINING')
     context.at('hello', context.nowMs + (quiet ? QUIET_HELLO_MS : HELLO_MS), hello)
     const ticket = context.peer === '' ? undefined : context.ticket()
-    if (!ticket) return
-    const task = chain
-      .view()
-      .tasks()
-      .find((candidate) => worksOn(candidate, ticket.id))
-    if (!task) return
+    const task = ticket && ownTask(ticket.id)
+    if (task) greet(task)
+  }
+
+  function greet(task: TaskState): void {
     context.gossip(
       'task',
       context.seal({ kind: 'HELLO', taskId: task.id, peerId: context.peer, addresses: [...context.addresses] }, 'ticket'),
@@ -126,6 +143,6 @@ export function createWorker(context: Context): Worker {
 }
 
 function worksOn(task: TaskState, ticketId: Hex): boolean {
-  if (task.state === 'FAILED' || task.state === 'DEFINED') return false
+  if (task.state === 'FAILED') return false
   return task.miners.includes(ticketId) || task.supervisors.includes(ticketId) || task.evaluators.includes(ticketId)
 }
