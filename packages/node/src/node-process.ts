@@ -19,7 +19,13 @@ export type NodeStatusJson = Omit<NodeStatus, 'balance'> & { readonly balance: s
 
 /** One line on stdout. */
 export type NodeLine =
-  | { readonly kind: 'ready'; readonly peerId: string; readonly addresses: readonly string[]; readonly height: number }
+  | {
+      readonly kind: 'ready'
+      readonly pid: number
+      readonly peerId: string
+      readonly addresses: readonly string[]
+      readonly height: number
+    }
   | { readonly kind: 'status'; readonly status: NodeStatusJson; readonly peers: number; readonly rssBytes: number }
   /** Something the brain or the body emitted; `atMs` is the node's clock. */
   | { readonly kind: 'event'; readonly name: string; readonly fields: Readonly<Record<string, unknown>>; readonly atMs: number }
@@ -61,9 +67,10 @@ export async function runNodeProcess(config: NodeProcessConfig): Promise<number>
 
   let ticker: NodeJS.Timeout | undefined
   try {
-    const { node, brain } = await startNode(config, emit)
+    const { node, brain, genesis, walletSecret } = await startNode(config, emit)
+    const peers = [...new Set([...node.addresses, ...config.bootstrap])]
     const deliver = () => {
-      delivery ??= deliverModel(brain, join(config.dataDir, 'models')).then(
+      delivery ??= deliverModel(brain, { genesis, walletSecret, peers, folder: join(config.dataDir, 'models') }).then(
         (model) => {
           if (model) say({ kind: 'model', model })
           else delivery = undefined
@@ -86,7 +93,7 @@ export async function runNodeProcess(config: NodeProcessConfig): Promise<number>
       if (status.result) deliver()
       say({ kind: 'status', status, peers: node.peers(), rssBytes: process.memoryUsage.rss() })
     }
-    say({ kind: 'ready', peerId: node.peerId, addresses: node.addresses, height: node.status().height })
+    say({ kind: 'ready', pid: process.pid, peerId: node.peerId, addresses: node.addresses, height: node.status().height })
     ticker = setInterval(tick, STATUS_MS)
 
     const failed = node.done.then(

@@ -8,7 +8,7 @@ const DEFAULT_TASK = fileURLToPath(new URL('../../../../examples/mnist-mlp.yaml'
 interface Flags extends Omit<DevnetOptions, 'taskFile' | 'dataFiles'> {
   readonly data?: string
   readonly json?: boolean
-  readonly keepGoing: boolean
+  readonly restart: boolean
   readonly fillerPause: number
 }
 
@@ -26,7 +26,7 @@ export function registerDevnet(program: Command): void {
     .option('--exit-when <condition>', '`settled` or `height:N`; without it the devnet runs until Ctrl-C', exitCondition)
     .option('--seed <n>', 'same seed, same identities', seedNumber)
     .option('--filler-pause <ms>', 'rest of a miner between two filler runs', wholeNumber(0), 100)
-    .option('--keep-going', 'do not stop when one process dies', false)
+    .option('--restart', 'start a process again when it dies, instead of ending the devnet', false)
     .option('--json', 'one JSON document on stdout at the end; text for people goes to stderr')
     .addHelpText('after', '\nExample:\n  $ pouw devnet examples/tiny.yaml --exit-when settled --json')
     .action(run)

@@ -28,7 +28,7 @@ async function run(more: Partial<DevnetOptions>, mode = '', signal = new AbortCo
   const people = new PassThrough()
   const text = people.setEncoding('utf8').toArray()
   const result = await runDevnet(
-    { taskFile, dataDir, miners: 3, supervisors: 4, verifiers: 4, evaluators: 2, keepGoing: false, fillerPauseMs: 0, seed: 7n, ...more },
+    { taskFile, dataDir, miners: 3, supervisors: 4, verifiers: 4, evaluators: 2, restart: false, fillerPauseMs: 0, seed: 7n, ...more },
     { people: people as never, signal, program, startedMs: Date.now() },
   )
   people.end()
@@ -100,9 +100,13 @@ test('a process that dies ends the devnet with its last words', async () => {
   expect(summary.trouble).toEqual([expect.stringMatching(/^supervisor-\d .* ended unexpectedly with code 1$/)])
 })
 
-test('with --keep-going the others go on', async () => {
-  const { exitCode } = await run({ keepGoing: true, exitWhen: { kind: 'settled' } }, 'die')
+test('with --restart a process that dies is started again, ten times at most', async () => {
+  const { exitCode } = await run({ restart: true, exitWhen: { kind: 'settled' } }, 'die')
   expect(exitCode).toBe(0)
+  const forever = await run({ restart: true, dataDir: join(dataDir, 'again') }, 'die')
+  expect(forever.exitCode).toBe(1)
+  expect(forever.summary.trouble as string[]).toContainEqual(expect.stringContaining('supervisor-1'))
+  expect(forever.text.split('supervisor-1 (process').length - 1).toBeGreaterThan(1)
 })
 
 test('an operator who stops a devnet that had a goal did not reach it', async () => {

@@ -31,8 +31,8 @@ export interface DevnetOptions extends DevnetSize {
   readonly exitWhen?: ExitCondition
   /** Same seed, same identities. Default: a random one. */
   readonly seed?: bigint
-  /** Go on when a process ends unexpectedly. */
-  readonly keepGoing: boolean
+  /** Start a process again when it ends unexpectedly; without it the devnet ends then. */
+  readonly restart: boolean
   readonly fillerPauseMs: number
 }
 
@@ -59,6 +59,9 @@ export interface DevnetResult {
 const LOOK_MS = 250
 /** How long the rest waits for the founders at most. */
 const FOUNDERS_MS = 5_000
+/** Pause before a process that died is started again, and how often that is done for one. */
+const RESTART_MS = 500
+const RESTARTS_MAX = 10
 /** How long a process may take over its goodbye. */
 const PATIENCE_MS = 3_000
 
@@ -85,6 +88,7 @@ export async function runDevnet(options: DevnetOptions, io: DevnetIo): Promise<D
 
   const children: Child[] = []
   const trouble: string[] = []
+  const restarts = new Map<string, number>()
   const wake = Promise.withResolvers<'met' | 'failed' | 'stopped'>()
   let stopping = false
   const onAbort = () => wake.resolve('stopped')
@@ -122,7 +126,8 @@ export async function runDevnet(options: DevnetOptions, io: DevnetIo): Promise<D
   const early = outcome === 'stopped' && options.exitWhen !== undefined
   return { exitCode: healthy && !early ? 0 : 1, summary }
 
-  function start({ member, file }: (typeof configs)[number]): void {
+  function start(config: (typeof configs)[number]): void {
+    const { member, file } = config
     const child = startChild({
       name: member.name,
       program: process.execPath,
@@ -144,7 +149,10 @@ export async function runDevnet(options: DevnetOptions, io: DevnetIo): Promise<D
       const words = [`${member.name} (process ${child.pid}) ended unexpectedly ${how}`, ...end.lastWords.map((word) => `    ${word}`)]
       for (const word of words) screen.say(word)
       trouble.push(words[0]!)
-      if (!options.keepGoing || [...progress.members.values()].every(({ phase }) => phase === 'gone')) wake.resolve('failed')
+      const before = restarts.get(member.name) ?? 0
+      if (!options.restart || before >= RESTARTS_MAX) return wake.resolve('failed')
+      restarts.set(member.name, before + 1)
+      setTimeout(() => !stopping && start(config), RESTART_MS)
     })
   }
 

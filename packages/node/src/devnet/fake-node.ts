@@ -10,7 +10,7 @@ process.on('SIGTERM', () => (mode === 'hang' ? undefined : process.exit(0)))
 process.on('SIGINT', () => {})
 
 process.stdout.write('this is no line of ours\n')
-say({ kind: 'ready', peerId: 'x', addresses: config.listen, height: 0 })
+say({ kind: 'ready', pid: process.pid, peerId: 'x', addresses: config.listen, height: 0 })
 const block = {
   height: 1,
   hash: 'ab'.repeat(32),

@@ -43,7 +43,7 @@ const block = (at: number, taskId: string | null, hash = `${at}`.repeat(32)): No
 test('phases follow the processes, the chain and the task, never backwards', () => {
   const progress = createProgress(names, 0)
   expect(phase(progress)).toBe('starting')
-  for (const { name } of names) advance(progress, name, { kind: 'ready', peerId: '', addresses: [], height: 0 }, 1)
+  for (const { name } of names) advance(progress, name, { kind: 'ready', pid: 1, peerId: '', addresses: [], height: 0 }, 1)
   expect(phase(progress)).toBe('first block')
   advance(progress, 'miner-1', block(1, null), 500)
   expect(phase(progress)).toBe('tickets')

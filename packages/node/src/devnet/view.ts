@@ -30,7 +30,7 @@ export function renderProgress(progress: Progress, nowMs: number, columns: numbe
     const state = member.phase === 'running' ? (member.status?.ticketState ?? 'no ticket').toLowerCase() : member.phase
     others.set(member.role, [...(others.get(member.role) ?? []), state])
   }
-  for (const [role, states] of others) lines.push(`${`${role}s`.padEnd(11)}${tally(states)}`)
+  for (const [role, states] of others) lines.push(`${`${role}s`.padEnd(12)}${tally(states)}`)
   return lines.map((line) => line.slice(0, columns))
 }
 
