@@ -40,7 +40,7 @@ const NO_SCRIPT = new Uint8Array(0)
 
 /** @throws RangeError if the owner's free coins do not cover the sum */
 function selectCoins(view: View, owner: Hex, needed: bigint, reserved: ReadonlySet<string>): OwnedCoin[] {
-  const free = view.coinsOf(owner).filter((coin) => !coin.coinbase && !reserved.has(outpointKey(coin.txid, coin.index)))
+  const free = view.coinsOf(owner).filter((coin) => coin.spendable && !reserved.has(outpointKey(coin.txid, coin.index)))
   free.sort((a, b) => (a.amount > b.amount ? -1 : a.amount < b.amount ? 1 : a.txid < b.txid ? -1 : a.txid > b.txid ? 1 : a.index - b.index))
   const chosen: OwnedCoin[] = []
   let sum = 0n

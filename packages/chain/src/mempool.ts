@@ -5,8 +5,14 @@ import type { Chain, Entry } from './chain.ts'
 import { type Layer, layerOver, mergeInto } from './state.ts'
 import { applyTransaction } from './transactions.ts'
 
+export interface MempoolLimits {
+  readonly countMax: number
+  readonly bytesMax: number
+}
+
 const COUNT_MAX = 5_000
 const BYTES_MAX = 32 * 1024 * 1024
+const LIMITS: MempoolLimits = { countMax: COUNT_MAX, bytesMax: BYTES_MAX }
 
 export interface Mempool {
   /** `drop`: not now (unknown input, conflict, window); `reject`: never valid. */
@@ -19,7 +25,7 @@ export interface Mempool {
   readonly size: number
 }
 
-export function createMempool(chain: Chain): Mempool {
+export function createMempool(chain: Chain, { countMax, bytesMax: roomMax }: MempoolLimits = LIMITS): Mempool {
   let waiting = new Map<Hex, { readonly tx: Tx; readonly bytes: number }>()
   let bytes = 0
   let layer: Layer = layerOver(chain.state())
@@ -29,7 +35,7 @@ export function createMempool(chain: Chain): Mempool {
       const id = txId(tx)
       if (waiting.has(id)) return OK
       const size = encodeTx(tx).length
-      if (waiting.size >= COUNT_MAX || bytes + size > BYTES_MAX) return refuse('mempool-full', 'drop')
+      if (waiting.size >= countMax || bytes + size > roomMax) return refuse('mempool-full', 'drop')
       const trial = layerOver(layer)
       const applied = applyTransaction(trial, tx, { params: chain.params, height: chain.tip().height + 1, verified: chain.verified })
       if (!applied.ok) return applied

@@ -21,12 +21,12 @@ function advance(layer: Layer, task: TaskState, height: number, blockId: Hex, pa
       return height >= task.participationHeight ? staff(layer, task, height, params) : task
     case 'KEYED':
     case 'TRAINING':
-      return height > task.participationHeight + task.record.deadline ? fail(layer, task, height, params, 'deadline') : task
+      return height >= task.participationHeight + task.record.deadline ? fail(layer, task, height, params, 'deadline') : task
     case 'EVALUATING':
       if (task.evaluationHeight === height)
         return { ...task, evaluationBlock: blockId, evaluatorsHeight: height + params.participationWindow }
       if (task.evaluators.length === 0 && height >= task.evaluatorsHeight!) return drawEvaluators(layer, task, height, params)
-      return height > task.evaluationHeight! + params.graceBlocks ? fail(layer, task, height, params, 'not-settled') : task
+      return height >= task.evaluationHeight! + params.graceBlocks ? fail(layer, task, height, params, 'not-settled') : task
     default:
       return task
   }

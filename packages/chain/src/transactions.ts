@@ -349,7 +349,8 @@ function participate(
   const seed = evaluator ? task.evaluationBlock : task.blockId
   if (task.state !== (evaluator ? 'EVALUATING' : 'DEFINED') || record.role === 4) return refuse('task-takes-nobody', 'drop')
   if (!seed || start === undefined || end === undefined || height <= start || height > end) return refuse('participation-window', 'drop')
-  if (!evaluator && ticket.liveAt > task.definedAt) return refuse('ticket-younger-than-task')
+  // A ticket bought after the seed is known could be ground until it hits.
+  if (ticket.liveAt > start) return refuse('ticket-younger-than-task')
   const s = similarity(ticket.preferences, ticket.families, task.record)
   if (record.similarity !== s || s === 0) return refuse('similarity')
   const alpha = selectionAlpha(record.role, seed, task.id, ticket.id)
@@ -397,7 +398,8 @@ function groupSigned(
   certificateBytes: Uint8Array | undefined,
   verified: VerifiedCache,
 ): Verdict {
-  const key = `group:${wtxId(tx)}`
+  // Another branch may have drawn another group for the same task and transaction.
+  const key = `group:${wtxId(tx)}:${ids.join()}`
   if (verified.has(key)) return OK
   const certificate = certificateBytes && decodeCertificate(certificateBytes)
   if (!certificate) return refuse('certificate-malformed')

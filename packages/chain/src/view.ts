@@ -8,6 +8,8 @@ export interface OwnedCoin {
   readonly amount: bigint
   readonly height: number
   readonly coinbase: boolean
+  /** Mature in the next block. */
+  readonly spendable: boolean
   readonly script: Uint8Array
 }
 
@@ -26,7 +28,7 @@ export interface View {
   coins(): Iterable<[string, Coin]>
 }
 
-export function viewOf(state: State, height: number, blockId: Hex): View {
+export function viewOf(state: State, height: number, blockId: Hex, coinbaseMaturity: number): View {
   return {
     height,
     blockId,
@@ -51,7 +53,8 @@ export function viewOf(state: State, height: number, blockId: Hex): View {
       for (const [key, coin] of state.coins.entries()) {
         const script = parseScript(coin.script)
         if (script.kind !== 'key' || script.key !== owner) continue
-        found.push({ txid: key.slice(0, 64), index: Number(key.slice(65)), ...coin })
+        const spendable = !coin.coinbase || height + 1 - coin.height >= coinbaseMaturity
+        found.push({ txid: key.slice(0, 64), index: Number(key.slice(65)), ...coin, spendable })
       }
       return found
     },

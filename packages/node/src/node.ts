@@ -35,7 +35,7 @@ export interface NodeConfig {
 }
 
 export const defaultNodeConfig: NodeConfig = {
-  fetchesAtOnce: 8,
+  fetchesAtOnce: 16,
   fetchesMax: 4_096,
   requestTimeoutMs: 10_000,
   // A page of blocks: `blocksAfter` answers several blocks of up to 4 MiB.

@@ -7,7 +7,15 @@ import { multiaddr } from '@multiformats/multiaddr'
 import fc from 'fast-check'
 import { createLibp2p } from 'libp2p'
 import { afterEach, expect, test } from 'vitest'
-import { createNetwork, type Network, type NetworkEvents, type NetworkHandlers, type NetworkOptions, peerIdOf } from './index.ts'
+import {
+  createNetwork,
+  defaultLimits,
+  type Network,
+  type NetworkEvents,
+  type NetworkHandlers,
+  type NetworkOptions,
+  peerIdOf,
+} from './index.ts'
 
 const NETWORK_ID = 'ab01'
 const running: { stop(): unknown }[] = []
@@ -97,7 +105,7 @@ test('misuse is refused by name', async () => {
   await expect(createNetwork({ ...options, limits: { frameBytes: 0 } }, handlers)).rejects.toThrow(RangeError)
   const a = await start(1)
   expect(() => a.send(a.peerId, new Uint8Array(0))).toThrow(RangeError)
-  expect(() => a.send(a.peerId, new Uint8Array(1024 * 1024 + 1))).toThrow(RangeError)
+  expect(() => a.send(a.peerId, new Uint8Array(defaultLimits.frameBytes + 1))).toThrow(RangeError)
   await expect(a.publish('tx', new Uint8Array(256 * 1024 + 1))).rejects.toThrow(RangeError)
   await expect(a.connect('nonsense')).rejects.toThrow(TypeError)
 })

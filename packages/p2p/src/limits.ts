@@ -1,7 +1,7 @@
 /** Every bound of the host. All of them hold against a hostile peer; docs list them by these names. */
 
 export interface NetworkLimits {
-  /** Longest direct message, bytes. Judged at the length prefix, before any memory is taken. */
+  /** Longest direct message, bytes: a slot with its messages. Judged at the length prefix, before any memory is taken. */
   frameBytes: number
   /** Longest gossip message, bytes. */
   gossipBytes: number
@@ -48,7 +48,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 export const defaultLimits: Readonly<NetworkLimits> = {
-  frameBytes: 1 * MiB,
+  frameBytes: 4 * MiB,
   gossipBytes: 256 * KiB,
   requestBytes: 64 * KiB,
   queueBytes: 16 * MiB,

@@ -3,7 +3,7 @@ export const LIMITS = {
   /** A protocol message other than SLOT_FINAL and PROPOSE. */
   messageBytes: 64 * 1024,
   /** Messages that carry messages or transactions. */
-  largeMessageBytes: 1024 * 1024,
+  largeMessageBytes: 3 * 1024 * 1024,
   /** IT_RES: a map of up to 2^18 words. */
   resultBytes: 1024 * 1024 + 512,
   blockBytes: 4 * 1024 * 1024,

@@ -33,6 +33,8 @@ const EARLY_BLOCKS_MAX = 64
 /** Candidates this far below the tip are forgotten. */
 const KEEP_BELOW_TIP = 6
 const SYNC_BLOCKS = 64
+/** Well below what the asker takes, certificates included. */
+const SYNC_BYTES_MAX = 16 << 20
 const LOCATOR_MAX = 64
 
 export interface Candidate {
@@ -88,7 +90,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
   const blocks: Blocks = {
     proposal(bytes, from) {
       const block = decodeBlock(bytes)
-      if (!block) return blame(from, { ok: false, code: 'block-malformed', check: 1, action: 'reject' })
+      if (!block) return 'reject'
       const id = blockId(block)
       if (candidates.has(id) || chain.entry(id)) return 'ignore'
       if (refused.has(id)) return 'reject'
@@ -99,11 +101,11 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       if (verdict.action === 'drop') return 'ignore'
       remember(refused, id)
       early.delete(id)
-      return blame(from, verdict)
+      return 'reject'
     },
     digest(bytes, from) {
       const digest = decodeDigest(bytes)
-      if (!digest || digest.networkId !== networkId) return blame(from, { ok: false, code: 'digest-malformed', action: 'reject' })
+      if (!digest || digest.networkId !== networkId) return 'reject'
       // The block has its certificate: one more digest decides nothing, and its VRF proof is dear to check.
       if (chain.entry(digest.blockId)) return 'ignore'
       const candidate = candidates.get(digest.blockId)
@@ -111,7 +113,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
         if (!refused.has(digest.blockId)) keepEarly(digest.blockId, bytes, from)
         return 'ignore'
       }
-      return record(candidate, digest, from)
+      return record(candidate, digest)
     },
     propose(block) {
       const bytes = encodeBlock(block)
@@ -123,7 +125,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
     },
     attest(digest) {
       const candidate = candidates.get(digest.blockId)
-      if (candidate && record(candidate, digest, context.peer) === 'accept') context.gossip('digest', encodeDigest(digest))
+      if (candidate && record(candidate, digest) === 'accept') context.gossip('digest', encodeDigest(digest))
     },
     candidate: (id) => candidates.get(id),
     candidates: () => candidates.values(),
@@ -134,23 +136,28 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       context.request(peer, 'blocks', encodeHashes(chain.locator().slice(0, LOCATOR_MAX)), (bytes) => {
         syncing.delete(peer)
         const received = bytes && decodeCertifiedBlocks(bytes)
-        if (bytes && !received) return void blame(peer, { ok: false, code: 'blocks-malformed', action: 'reject' })
+        if (bytes && !received) return punish(peer, 'blocks-malformed')
         if (!received || received.length === 0) return
+        let fresh = 0
         for (const certified of received) {
           if (chain.entry(blockId(certified.block))) continue
           const verdict = acceptCertified(certified)
-          if (verdict.ok) continue
-          if (verdict.action !== 'drop') blame(peer, verdict)
+          if (verdict.ok) {
+            fresh++
+            continue
+          }
+          if (verdict.action !== 'drop') punish(peer, verdict.code)
           context.emit('sync-refused', { hash: printHash(blockId(certified.block)), code: verdict.code, check: verdict.check })
           return
         }
-        if (received.length >= SYNC_BLOCKS) blocks.sync(peer)
+        // A page that brought something may have another one behind it.
+        if (fresh > 0) blocks.sync(peer)
       })
     },
     serve(payload) {
       const locator = decodeHashes(payload)
       if (!locator || locator.length > LOCATOR_MAX) return 'malformed'
-      return encodeCertifiedBlocks(chain.blocksAfter(locator, SYNC_BLOCKS))
+      return encodeCertifiedBlocks(page(chain.blocksAfter(locator, SYNC_BLOCKS)))
     },
     load(stored) {
       for (const certified of stored) {
@@ -205,7 +212,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
     const waiting = early.get(id)
     if (waiting) {
       early.delete(id)
-      for (const { bytes, from: sender } of waiting) blocks.digest(bytes, sender)
+      for (const { bytes, from: sender } of waiting) if (blocks.digest(bytes, sender) === 'reject') punish(sender, 'digest-refused')
     }
     return { ok: true }
   }
@@ -256,12 +263,12 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
     return verdict.ok ? connect(block, certificate) : verdict
   }
 
-  function record(candidate: Candidate, digest: Digest, from: string): GossipVerdict {
+  function record(candidate: Candidate, digest: Digest): GossipVerdict {
     const key = digestPlace(digest)
     if (candidate.digests.has(key)) return 'ignore'
     const view = chain.view(candidate.block.header.hashPrevBlock)
     const verdict = checkDigest(digest, view, params, networkId, candidate.miner)
-    if (!verdict.ok) return blame(from, verdict)
+    if (!verdict.ok) return verdict.action === 'drop' ? 'ignore' : 'reject'
     candidate.digests.set(key, digest)
     const good = quorumOf(candidate.digests.values(), view, params.verifierQuorum, 1)
     if (good && !chain.entry(candidate.id)) {
@@ -339,11 +346,20 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
     if (peer !== context.peer) context.effect({ kind: 'penalise', peer, points: miner ? 20 : 5, reason: 'false work' })
   }
 
-  function blame(from: string, verdict: Verdict & { ok: false }): GossipVerdict {
-    if (verdict.action === 'drop') return 'ignore'
-    if (from !== context.peer) context.effect({ kind: 'penalise', peer: from, points: 20, reason: verdict.code })
-    return 'reject'
+  /** For what came another way than gossip, whose verdict costs the sender already. */
+  function punish(peer: string, reason: string): void {
+    if (peer !== context.peer) context.effect({ kind: 'penalise', peer, points: 20, reason })
   }
+}
+
+/** As many blocks as an answer may hold, at least one: whoever asked goes on from there. */
+function page(blocks: readonly CertifiedBlock[]): CertifiedBlock[] {
+  let bytes = 0
+  const fits = blocks.findIndex(({ block }, index) => {
+    bytes += encodeBlock(block).length
+    return index > 0 && bytes > SYNC_BYTES_MAX
+  })
+  return fits < 0 ? [...blocks] : blocks.slice(0, fits)
 }
 
 function digestPlace(digest: Digest): string {

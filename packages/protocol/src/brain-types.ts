@@ -35,8 +35,19 @@ export interface Brain {
   /** Answers a peer's request from our state; undefined = not found, `malformed` = no honest peer asks that. */
   serve(service: Service, payload: Uint8Array): Uint8Array | 'malformed' | undefined
   status(): NodeStatus
-  /** The client's model, once its task settled and the bytes arrived: preimage of `modelHash` (task, ticket, sequence, weights). */
-  result(): { readonly taskId: Hex; readonly modelHash: Hex; readonly report: Report; readonly model: Uint8Array } | undefined
+  /**
+   * The client's model, once its task settled and the bytes arrived: preimage of `modelHash` (task, ticket, sequence, weights), and the
+   * commitments of all its data segments in order.
+   */
+  result():
+    | {
+        readonly taskId: Hex
+        readonly modelHash: Hex
+        readonly report: Report
+        readonly model: Uint8Array
+        readonly commitments: readonly Hex[]
+      }
+    | undefined
   /** The ledger, to read. */
   readonly chain: Chain
 }

@@ -143,7 +143,7 @@ export function createBrain(config: BrainConfig): Brain {
   function syncMempool(peer: string): void {
     context.request(peer, 'mempool', new Uint8Array(1), (bytes) => {
       const list = bytes && decodeTransactions(bytes)
-      if (bytes && !list) return void reject(peer, 'mempool-malformed')
+      if (bytes && !list) return punish(peer, 'mempool-malformed')
       for (const tx of list ?? []) if (!context.mempool.has(txId(tx))) context.mempool.add(tx)
     })
   }
@@ -260,30 +260,29 @@ export function createBrain(config: BrainConfig): Brain {
         return blocks.digest(bytes, from)
       case 'tx': {
         const tx = decodeTx(bytes)
-        if (!tx) return reject(from, 'transaction-malformed')
+        if (!tx) return 'reject'
         const verdict = context.mempool.add(tx)
         if (verdict.ok) return 'accept'
         context.count(`transaction-refused:${verdict.code}`)
-        return verdict.action === 'drop' ? 'ignore' : reject(from, verdict.code)
+        return verdict.action === 'drop' ? 'ignore' : 'reject'
       }
       case 'task':
-        return onTaskGossip(bytes, from)
+        return onTaskGossip(bytes)
     }
   }
 
-  function reject(from: string, reason: string): GossipVerdict {
+  /** For what came another way than gossip, whose verdict costs the sender already. */
+  function punish(from: string, reason: string): void {
     if (from !== context.peer) context.effect({ kind: 'penalise', peer: from, points: 20, reason })
-    return 'reject'
   }
 
   /** HELLO and TASK_DOC: signed by a ticket on chain, or by a task's client. */
-  function onTaskGossip(bytes: Uint8Array, from: string): GossipVerdict {
+  function onTaskGossip(bytes: Uint8Array): GossipVerdict {
     const message = openMessage(bytes)
-    if (!message || !('kind' in message) || (message.kind !== 'HELLO' && message.kind !== 'TASK_DOC'))
-      return reject(from, 'task-message-malformed')
+    if (!message || !('kind' in message) || (message.kind !== 'HELLO' && message.kind !== 'TASK_DOC')) return 'reject'
     const known = isSigned(message, bytes)
     if (known === undefined) return 'ignore'
-    if (!known) return reject(from, 'signature')
+    if (!known) return 'reject'
     if (message.kind === 'HELLO') {
       if (directory.learn(message.sender, message.sequence, message.peerId))
         context.effect({ kind: 'remember', peer: message.peerId, addresses: message.addresses })
@@ -309,11 +308,11 @@ export function createBrain(config: BrainConfig): Brain {
   /** A direct message: decoded, signature checked, handed to the run of its task. */
   function onMessage(bytes: Uint8Array, from: string): void {
     const message = openMessage(bytes)
-    if (!message) return void reject(from, 'message-malformed')
+    if (!message) return punish(from, 'message-malformed')
     if (!('kind' in message)) return onResult(message, bytes, from)
     const known = isSigned(message, bytes)
     if (known === undefined) return
-    if (!known) return void reject(from, 'signature')
+    if (!known) return punish(from, 'signature')
     if (miner?.taskId === message.taskId) miner.onMessage(message, bytes)
     if (supervisor?.taskId === message.taskId) supervisor.onMessage(message, bytes)
     if (evaluator?.taskId === message.taskId) evaluator.onMessage(message)
@@ -323,7 +322,7 @@ export function createBrain(config: BrainConfig): Brain {
     if (supervisor?.taskId !== result.taskId) return
     const ticket = chain.view().ticket(result.ticketId)
     if (!ticket) return
-    if (!supervisor.onResult(result, bytes)) reject(from, 'result-signature')
+    if (!supervisor.onResult(result, bytes)) punish(from, 'result-signature')
   }
 
   function logOf(taskId: Uint8Array): TaskLog | undefined {

@@ -20,6 +20,8 @@ export interface Follower {
 
 const AHEAD_MAX = 64
 const SLOTS_PER_ANSWER = 256
+/** An answer's messages; the asker goes on from its last slot. */
+const ANSWER_BYTES_MAX = 16 << 20
 const QUIET_MS = 1500
 
 /**
@@ -113,6 +115,11 @@ function encodeSlotsRequest(taskId: Hex, from: number): Uint8Array {
 /** Answers a peer's request for slots out of a log. */
 export function serveSlots(log: TaskLog, from: number): Uint8Array {
   const slots: FinalSlot[] = []
-  for (let s = from; s <= log.lastSlot && slots.length < SLOTS_PER_ANSWER; s++) slots.push(log.slot(s)!)
+  let bytes = 0
+  for (let s = from; s <= log.lastSlot && slots.length < SLOTS_PER_ANSWER && bytes < ANSWER_BYTES_MAX; s++) {
+    const slot = log.slot(s)!
+    slots.push(slot)
+    bytes += slot.messages.reduce((sum, message) => sum + message.length, 0)
+  }
   return encodeSlots(slots)
 }

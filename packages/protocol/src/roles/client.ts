@@ -15,7 +15,15 @@ const MODEL_OVERHEAD = 128
 
 export interface ClientRun {
   onTip(): void
-  readonly result: { readonly taskId: Hex; readonly modelHash: Hex; readonly report: Report; readonly model: Uint8Array } | undefined
+  readonly result:
+    | {
+        readonly taskId: Hex
+        readonly modelHash: Hex
+        readonly report: Report
+        readonly model: Uint8Array
+        readonly commitments: readonly Hex[]
+      }
+    | undefined
 }
 
 export function createClientRun(
@@ -164,7 +172,7 @@ export function createClientRun(
       4 * modelParams(document) + MODEL_OVERHEAD,
       () => true,
       (model) => {
-        result = { taskId: task.id, modelHash: best.modelHash, report, model }
+        result = { taskId: task.id, modelHash: best.modelHash, report, model, commitments: commitments! }
         context.emit('task-result', { taskId: task.id, modelHash: best.modelHash, accuracy: best.accuracy, loss: best.loss })
       },
     )

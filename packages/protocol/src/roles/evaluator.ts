@@ -173,13 +173,23 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
         add(none)
         continue
       }
-      const providers = () => [context.peerOf(miner.ticketId), ...supervisorPeers()].filter((peer) => peer !== undefined)
+      // Who has scored a model serves it, so that a miner who leaves now has his model scored by all or by none.
+      const providers = () =>
+        [miner.ticketId, ...(task()?.evaluators ?? [])].map((ticket) => context.peerOf(ticket)).filter((peer) => peer !== undefined)
+      let awaited = true
+      context.at(`model:${taskId}:${miner.ticketId}`, context.nowMs + params.evaluateMs, () => {
+        if (!awaited) return
+        awaited = false
+        context.emit('model-missing', { taskId, ticket: miner.ticketId })
+        add(none)
+      })
       context.fetch(
         modelHash,
         providers,
         4 * modelParams(document) + MODEL_OVERHEAD,
-        () => !closed,
+        () => !closed && awaited,
         (model) => {
+          awaited = false
           context.putBlob(model)
           context.compute({ kind: 'evaluate', document, model, segments: segments! }, (result) => {
             if (result.kind !== 'evaluate') return add(none)

@@ -41,6 +41,8 @@ const CLOCK_TOLERANCE_MS = 2000
 /** Messages held per miner ahead of what can be recorded. */
 const POOL_PER_MINER = 64
 const SLOT_MESSAGES_MAX = 512
+/** A final slot travels as one message; a single map may be as long as this. */
+const SLOT_BYTES_MAX = 2 << 20
 /** A leader that leaves a message out for longer than this gets no signature (spec 11.2). */
 const CENSORSHIP_SLOTS = 2
 const CENSORSHIP_MIN_MS = 2000
@@ -108,6 +110,7 @@ export function createSupervisorRun(
   /** A proposal that could not be signed yet: a message it lists may still be on its way to us. */
   let waiting: (Message & { kind: 'SLOT' }) | undefined
   let historyPutAt = -1
+  let overSinceMs: number | undefined
 
   if (stored.signed && stored.signed.length === 36) {
     signed = {
@@ -228,8 +231,10 @@ export function createSupervisorRun(
     const tips: Tips = new Map()
     const over = trainingOver()
     const held = [...pool.values()].flatMap((own) => [...own.values()]).sort((a, b) => compareLogged(a.message, b.message))
+    let bytes = 0
     for (const candidate of held) {
-      if (chosen.length >= SLOT_MESSAGES_MAX) break
+      bytes += candidate.bytes.length
+      if (chosen.length >= SLOT_MESSAGES_MAX || (chosen.length > 0 && bytes > SLOT_BYTES_MAX)) break
       const { message } = candidate
       if ('kind' in message) {
         if (admitMessage(group, plan!, log, slot, message, leader(), over).ok) chosen.push(candidate)
@@ -468,12 +473,16 @@ export function createSupervisorRun(
     return termEnd > published ? { lastSlot: termEnd, complete: false } : undefined
   }
 
-  /** Final models of all miners, or two blocks of patience after the end for those that are silent. */
+  /**
+   * Final models of all miners, or some and patience enough with the silent: T_eval for one who may be restarting, T_lead if the deadline
+   * ended the training, since then two blocks are left.
+   */
   function finalModelsRecorded(): boolean {
     const recorded = follower.log.find('FINAL_MODEL').length
     if (recorded === group.miners.length) return true
-    const task = chain.view().task(taskId)!
-    return recorded > 0 && chain.tip().height >= task.participationHeight + document.workers.deadline - 1
+    overSinceMs ??= context.nowMs
+    const patienceMs = trainingComplete(group, plan!, follower.log) ? context.params.evaluateMs : context.params.leadMs
+    return recorded > 0 && context.nowMs - overSinceMs >= patienceMs
   }
 
   function historyRecord(task: TaskState, lastSlot: number, complete: boolean): ChainRecord<'MESSAGE_HISTORY'> {

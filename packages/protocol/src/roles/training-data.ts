@@ -79,7 +79,9 @@ export function createTrainingData(
       if (closed) return
       if (result.kind !== 'cut-batches' || result.hashes.length !== trainingBatches(document))
         return context.emit('data-refused', { taskId })
-      for (const batch of result.batches) context.putBlob(batch)
+      result.batches.forEach((bytes, index) => {
+        context.effect({ kind: 'put-blob', hash: result.hashes[index]!, bytes })
+      })
       table = { hashes: result.hashes, tableHash: context.putBlob(encodeHashes(result.hashes)) }
       context.emit('data-ready', { taskId, batches: result.hashes.length })
       for (const use of waiting.splice(0)) use(table)
