@@ -342,7 +342,7 @@ function participate(
   if (sender !== ticket.owner) return refuse('sender-not-owner')
   if (ticket.owner === task.client) return refuse('own-task')
   if (ticket.price < task.record.minStake) return refuse('stake-too-small')
-  if (task.participants.some((entry) => entry.ticketId === ticket.id)) return refuse('participates-already')
+  if (task.participants.some((entry) => entry.ticketId === ticket.id)) return refuse('participates-already', 'drop')
   const evaluator = record.role === 3
   const start = evaluator ? task.evaluationHeight : task.definedAt
   const end = evaluator ? task.evaluatorsHeight : task.participationHeight
@@ -357,10 +357,10 @@ function participate(
   const proof = hexToBytes(record.proof)
   const key = `vrf:${bytesToHex(alpha)}:${record.proof}:${ticket.vrfKey}`
   const beta = proven.get(verified)?.get(key) ?? ecvrfVerify('ELL2', hexToBytes(ticket.vrfKey), alpha, proof)
-  if (!beta) return refuse('vrf-proof')
+  if (!beta) return refuse('vrf-proof', 'drop')
   remember(verified, key, beta)
   const relaxed = height > start + params.participationWindow
-  if (!relaxed && !isHit(beta, s)) return refuse('no-hit')
+  if (!relaxed && !isHit(beta, s)) return refuse('no-hit', 'drop')
   layer.tickets.set(ticket.id, { ...stored!, state: 'CANDIDATE', task: task.id })
   layer.tasks.set(task.id, {
     ...task,

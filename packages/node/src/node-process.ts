@@ -63,6 +63,7 @@ export async function runNodeProcess(config: NodeProcessConfig): Promise<number>
     else untold++
   }
   let delivery: Promise<DeliveredModel | undefined> | undefined
+  let delivered: DeliveredModel | undefined
   let wakeDelivery = () => {}
 
   let ticker: NodeJS.Timeout | undefined
@@ -72,6 +73,7 @@ export async function runNodeProcess(config: NodeProcessConfig): Promise<number>
     const deliver = () => {
       delivery ??= deliverModel(brain, { genesis, walletSecret, peers, folder: join(config.dataDir, 'models') }).then(
         (model) => {
+          delivered = model
           if (model) say({ kind: 'model', model })
           else delivery = undefined
           return model
@@ -90,6 +92,11 @@ export async function runNodeProcess(config: NodeProcessConfig): Promise<number>
       told = 0
       untold = 0
       const status = node.status()
+      // A branch that wins later may settle the task in another block: the card is written anew.
+      if (delivered && !brain.chain.isOnBestChain(delivered.settledIn)) {
+        delivered = undefined
+        delivery = undefined
+      }
       if (status.result) deliver()
       say({ kind: 'status', status, peers: node.peers(), rssBytes: process.memoryUsage.rss() })
     }

@@ -1,7 +1,7 @@
 /** Puts a whole node together out of a folder, a seed phrase and a genesis: what `pouw node` and every process of a devnet run. */
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { genesisBlock } from '@pouw/chain'
+import { type Genesis, genesisBlock } from '@pouw/chain'
 import { createNetwork } from '@pouw/p2p'
 import { deriveKeys, OperationError } from '@pouw/primitives'
 import { type Brain, createBrain, type RoleName } from '@pouw/protocol'
@@ -34,6 +34,9 @@ export interface StartedNode {
   readonly node: RunningNode
   readonly brain: Brain
   readonly blobs: BlobStore
+  readonly genesis: Genesis
+  /** Signs in the operator's name; stays in this process. */
+  readonly walletSecret: Uint8Array
 }
 
 /** Bytes of blobs kept in memory: some models and bundles of the reference tasks. */
@@ -83,7 +86,7 @@ export async function startNode(
       clock: systemClock,
       emit,
     })
-    return { node, brain, blobs }
+    return { node, brain, blobs, genesis, walletSecret: keys.walletKey }
   } catch (error) {
     await Promise.allSettled([store.close(), compute.close()])
     throw error

@@ -23,8 +23,8 @@ import { createFillerMiner } from './mining/filler.ts'
 import type { Event, GossipVerdict, Topic } from './ports.ts'
 import { type ClientRun, createClientRun } from './roles/client.ts'
 import { createEvaluatorRun, type EvaluatorRun } from './roles/evaluator.ts'
-import { checkpointKey, createMinerRun, type MinerRun } from './roles/miner.ts'
-import { createSupervisorRun, proposalKey, type SupervisorRun, signedKey } from './roles/supervisor.ts'
+import { checkpointKey, createMinerRun, finalKey, type MinerRun, readyKey } from './roles/miner.ts'
+import { assignmentKey, createSupervisorRun, proposalKey, type SupervisorRun, signedKey } from './roles/supervisor.ts'
 import { createTrainingData, type TrainingData } from './roles/training-data.ts'
 import { createVerifier } from './roles/verifier.ts'
 import { createWorker } from './roles/worker.ts'
@@ -46,7 +46,7 @@ export function createBrain(config: BrainConfig): Brain {
   })
   const verifier = createVerifier(context, blocks)
   const worker = createWorker(context)
-  const filler = createFillerMiner(context, blocks)
+  const filler = createFillerMiner(context, blocks, (taskId) => miner?.taskId === taskId && miner.isFinished())
   let stored: ReadonlyMap<string, Uint8Array> = new Map()
   let started = false
   let miner: MinerRun | undefined
@@ -56,6 +56,9 @@ export function createBrain(config: BrainConfig): Brain {
   let client: ClientRun | undefined
   let lastTaskDoc: Message<'TASK_DOC'> | undefined
   let syncTurn = 0
+  let reservedSequence = 0
+  /** Who was drawn for a task, and from which block: after a reorganisation the same task may have another group. */
+  const draws = new Map<Hex, string>()
 
   return {
     handle(event, nowMs) {
@@ -107,7 +110,7 @@ export function createBrain(config: BrainConfig): Brain {
         syncMempool(event.peer)
         return
       case 'command':
-        if (event.command.kind === 'submit-task') client ??= createClientRun(context, event.command.document, event.command.data)
+        if (event.command.kind === 'submit-task') client ??= createClientRun(context, event.command.document, event.command.data, stored)
         return
     }
   }
@@ -120,18 +123,26 @@ export function createBrain(config: BrainConfig): Brain {
     const used = event.stored.get(SEQUENCE_KEY)
     const from = used && used.length === 4 ? new DataView(used.buffer, used.byteOffset).getUint32(0, true) : 1
     parts.startSequence(from)
-    const next = new Uint8Array(4)
-    new DataView(next.buffer).setUint32(0, from + SEQUENCE_STEP, true)
-    context.effect({ kind: 'persist', key: SEQUENCE_KEY, value: next })
+    reserveSequences()
     started = true
     context.emit('started', { height: chain.tip().height, role: config.role })
     onTip([], [])
     syncTick()
   }
 
+  /** So many numbers are ours on disk before we use the first of them. */
+  function reserveSequences(): void {
+    if (reservedSequence - parts.nextSequence() > SEQUENCE_STEP / 2) return
+    reservedSequence = parts.nextSequence() + SEQUENCE_STEP
+    const next = new Uint8Array(4)
+    new DataView(next.buffer).setUint32(0, reservedSequence, true)
+    context.effect({ kind: 'persist', key: SEQUENCE_KEY, value: next })
+  }
+
   /** Gossip can lose a block; asking one peer in turn for what follows our tip mends it. */
   function syncTick(): void {
     context.at('sync', context.nowMs + SYNC_MS, syncTick)
+    reserveSequences()
     const peers = [...context.connected]
     const peer = peers[syncTurn++ % Math.max(1, peers.length)]
     if (!peer) return
@@ -191,28 +202,26 @@ export function createBrain(config: BrainConfig): Brain {
     if (!me) return
     const over = task.state === 'SETTLED' || task.state === 'FAILED'
     if (over) {
-      if (miner?.taskId === task.id) {
-        miner.close()
-        miner = undefined
-      }
-      if (supervisor?.taskId === task.id) supervisor.close()
+      closeRuns(task.id, true)
       if (data?.taskId === task.id) {
         data.close()
         data = undefined
-      }
-      if (evaluator?.taskId === task.id) {
-        evaluator.close()
-        evaluator = undefined
       }
       return
     }
     if (me.role === 2) followData(task, me.id)
     const group = groupOf(chain.view(), task)
     if (!group) return
+    const draw = [group.taskBlockId, ...task.miners, ...task.supervisors].join()
+    const redrawn = draws.has(task.id) && draws.get(task.id) !== draw
+    draws.set(task.id, draw)
+    if (redrawn) closeRuns(task.id, false)
     if (!miner && task.miners.includes(me.id)) {
       miner = createMinerRun(context, blocks, group, me.id, {
         results: storedResults(task.id),
         checkpoint: stored.get(checkpointKey(task.id)),
+        ready: stored.get(readyKey(task.id)),
+        final: stored.get(finalKey(task.id)),
       })
     }
     if (task.supervisors.includes(me.id) && supervisor?.taskId !== task.id) {
@@ -223,9 +232,26 @@ export function createBrain(config: BrainConfig): Brain {
           .map(([, value]) => value),
         signed: stored.get(signedKey(task.id)),
         proposal: stored.get(proposalKey(task.id)),
+        assignment: stored.get(assignmentKey(task.id)),
       })
     }
     if (!evaluator && task.state === 'EVALUATING' && task.evaluators.includes(me.id)) evaluator = createEvaluatorRun(context, group, me.id)
+  }
+
+  /** @param serve a supervisor of a task that is over goes on to serve its history */
+  function closeRuns(taskId: Hex, serve: boolean): void {
+    if (miner?.taskId === taskId) {
+      miner.close()
+      miner = undefined
+    }
+    if (supervisor?.taskId === taskId) {
+      supervisor.close()
+      if (!serve) supervisor = undefined
+    }
+    if (evaluator?.taskId === taskId) {
+      evaluator.close()
+      evaluator = undefined
+    }
   }
 
   /** A supervisor's data: wanted from the moment it offers to work until the group is another one. */

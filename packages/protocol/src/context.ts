@@ -85,6 +85,7 @@ export interface ContextParts {
   timer(id: string): void
   /** Envelope sequences start above what an earlier life of this node may have used. */
   startSequence(from: number): void
+  nextSequence(): number
 }
 
 export function createContext(config: BrainConfig, chain: Chain, directory: Directory): ContextParts {
@@ -206,5 +207,6 @@ export function createContext(config: BrainConfig, chain: Chain, directory: Dire
     startSequence(from) {
       sequence = Math.max(sequence, from)
     },
+    nextSequence: () => sequence,
   }
 }

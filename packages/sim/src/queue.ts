@@ -2,6 +2,8 @@
 export interface Queue<T> {
   push(atMs: number, item: T): void
   pop(): { readonly atMs: number; readonly item: T } | undefined
+  /** Time of the next item; undefined if there is none. */
+  readonly nextMs: number | undefined
   readonly size: number
 }
 
@@ -46,6 +48,9 @@ export function createQueue<T>(): Queue<T> {
         }
       }
       return top
+    },
+    get nextMs() {
+      return heap[0]?.atMs
     },
     get size() {
       return heap.length

@@ -1,87 +1,40 @@
-import { parseTaskDocument } from '@pouw/primitives'
 import { expect, test } from 'vitest'
-import { runScenario, type Scenario } from './scenario.ts'
+import { smallScenario } from '../test/small-scenario.ts'
+import { runScenario, SEED_MAX } from './scenario.ts'
 
-const task = parseTaskDocument({
-  version: 1,
-  name: 'small',
-  payment: { fee: '1000000000', quotas: { miners: 7000, supervisors: 2000, evaluators: 1000 } },
-  profile: 'f32',
-  ml: {
-    dataset: {
-      name: 'small',
-      format: 'synthetic',
-      samples: 2000,
-      features: 64,
-      classes: 10,
-      scale: 1 / 255,
-      files: [],
-      segments: 10,
-      testSegments: 3,
-    },
-    model: {
-      type: 'dense',
-      layers: [
-        { id: 'hidden', nodes: 32, activation: 'relu' },
-        { id: 'output', nodes: 10, activation: 'identity' },
-      ],
-      loss: 'softmax-cross-entropy',
-      initializer: { name: 'xavier', magnitude: 2.24, seed: 'small' },
-    },
-    optimizer: { type: 'sgd', rate: 0.1, warmup: 0, tau: 2, peerScale: 1 },
-    validation: { method: 'none' },
-    'evaluation-metrics': ['accuracy', 'cross-entropy'],
-    batch: 40,
-    epochs: 4,
-    staleness: 2,
-  },
-  workers: {
-    miners: 3,
-    supervisors: 4,
-    evaluators: 2,
-    backups: { miners: 0, supervisors: 0, evaluators: 0 },
-    minStake: '100000000',
-    family: 0,
-    deadline: 300,
-    epsilonBp: 500,
-    slotMs: 500,
-  },
+test('fourteen nodes mine blocks from a task and settle it; all agree, and a seed replays effect by effect', { timeout: 180_000 }, () => {
+  const scenario = smallScenario(8)
+  const first = runScenario(scenario, 7)
+  expect(first.broken).toBe(null)
+  expect(first.taskState).toBe('SETTLED')
+  expect(first.settled).toBe(true)
+  expect(first.accuracy.length).toBe(3)
+  for (const { ticket, accuracy } of first.accuracy) expect(accuracy, ticket).toBeGreaterThan(0.7)
+
+  // Useful work won blocks, and drawn verifiers replayed them.
+  expect(first.taskBlocks).toBeGreaterThanOrEqual(1)
+  const mined = first.blocks.filter((block) => block.kind === 'task')
+  expect(mined.length).toBe(first.taskBlocks)
+  for (const { height, verifiers } of mined) expect(verifiers, `block ${height}`).toBe(3)
+
+  for (const check of first.checks) {
+    expect(check.held, check.name).toBe(true)
+    expect(check.looks, check.name).toBeGreaterThan(100)
+  }
+
+  // Everybody stands on the client's chain but for blocks on their way.
+  const client = first.world.nodes.find((node) => node.name === 'client')!
+  const settledAt = client.brain.chain.view().tasks()[0]!.settledAt!
+  for (const { name, brain } of first.world.nodes) {
+    expect(brain.chain.at(settledAt - 1)?.id, name).toBe(client.brain.chain.at(settledAt - 1)?.id)
+  }
+
+  expect(runScenario(scenario, 7).digest).toBe(first.digest)
+  const short = { ...scenario, limitS: 5 }
+  expect(runScenario(short, 8).digest).not.toBe(runScenario(short, 7).digest)
 })
 
-const scenario: Scenario = {
-  name: 'small happy path',
-  nodes: { miners: 3, supervisors: 4, verifiers: 4, evaluators: 2 },
-  task,
-  latencyMs: [5, 60],
-  limitS: 600,
-  spacingS: 4,
-  iterationMs: 100,
-}
-
-test('fourteen nodes take a task to settlement, all agree, and a seed replays effect by effect', { timeout: 180_000 }, () => {
-  const first = runScenario(scenario, 7)
-  expect(first.taskState).toBe('SETTLED')
-  expect(first.accuracy.every(({ accuracy }) => accuracy > 0.7)).toBe(true)
-  const client = first.world.nodes.find((node) => node.name === 'client')!
-  const view = client.brain.chain.view()
-  const settled = view.tasks()[0]!
-  // Escrow in = payouts + refund out, from the raw settlement transaction.
-  const { chain } = client.brain
-  let paid = -1n
-  for (let height = 1; height <= chain.tip().height; height++) {
-    for (const tx of chain.block(chain.at(height)!.id)!.block.transactions) {
-      if (tx.inputs[0]!.txid === settled.escrow.txid && tx.inputs[0]!.index === settled.escrow.index) {
-        paid = tx.outputs.reduce((sum, output) => sum + output.amount, 0n)
-      }
-    }
-  }
-  expect(paid).toBe(settled.record.fee + settled.bond)
-  // Everybody's history of the task is the chain's, and every node stands on the same chain but for blocks on their way.
-  for (const node of first.world.nodes) {
-    const other = node.brain.chain
-    expect(other.at(settled.settledAt! - 1)?.id, node.name).toBe(chain.at(settled.settledAt! - 1)?.id)
-  }
-  const again = runScenario(scenario, 7)
-  expect(again.digest).toBe(first.digest)
-  expect(runScenario({ ...scenario, limitS: 5 }, 8).digest).not.toBe(runScenario({ ...scenario, limitS: 5 }, 7).digest)
+test('a seed is a whole number of 32 bits', () => {
+  for (const seed of [-1, 0.5, SEED_MAX + 1, Number.NaN])
+    expect(() => runScenario(smallScenario(1), seed), String(seed)).toThrow(RangeError)
 })

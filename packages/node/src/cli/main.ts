@@ -2,12 +2,14 @@
 
 import { OperationError } from '@pouw/primitives'
 import { Command, CommanderError } from 'commander'
+import { registerBench } from './bench.ts'
 import { registerConformance } from './conformance.ts'
 import { registerDevnet } from './devnet.ts'
 import { EXIT, UsageError } from './exit.ts'
 import { registerInit } from './init.ts'
 import { registerNode } from './node.ts'
 import { registerSimulate } from './simulate.ts'
+import { registerVerify } from './verify.ts'
 
 const program = new Command('pouw')
   .description('A coin chain whose miners earn their lottery tickets by training neural networks, verified by bit-exact replay.')
@@ -15,7 +17,8 @@ const program = new Command('pouw')
   .showHelpAfterError('(try --help)')
   .configureHelp({ showGlobalOptions: true })
 
-for (const register of [registerDevnet, registerNode, registerInit, registerConformance, registerSimulate]) register(program)
+for (const register of [registerDevnet, registerNode, registerInit, registerConformance, registerSimulate, registerVerify, registerBench])
+  register(program)
 
 try {
   await program.parseAsync()

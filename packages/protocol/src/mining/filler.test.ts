@@ -25,7 +25,7 @@ function newMiner(config = BRAIN, change: (context: Context) => Context = (conte
   const proposed: Block[] = []
   const blocks = { certificateOf: () => [], propose: (block: Block) => void proposed.push(block) } as unknown as Blocks
   const context = change(parts.context)
-  const miner = createFillerMiner(context, blocks)
+  const miner = createFillerMiner(context, blocks, () => false)
   const effects = () => parts.drain()
   /** The one job that is asked for; undefined if none. */
   const job = () => {

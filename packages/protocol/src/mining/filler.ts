@@ -20,7 +20,8 @@ export interface FillerMiner {
   poke(): void
 }
 
-export function createFillerMiner(context: Context, blocks: Blocks): FillerMiner {
+/** @param isFinished true if we have no iteration left to do in this task: nothing useful waits then */
+export function createFillerMiner(context: Context, blocks: Blocks, isFinished: (taskId: Hex) => boolean): FillerMiner {
   let busy = false
   let counter = 0
   const { params, chain } = context
@@ -43,7 +44,7 @@ export function createFillerMiner(context: Context, blocks: Blocks): FillerMiner
   /** How long to leave the field to useful work. */
   function patienceMs(taskId: Hex | undefined): number {
     const task = taskId === undefined ? undefined : chain.view().task(taskId)
-    if (task?.state !== 'TRAINING') return 0
+    if (task?.state !== 'TRAINING' || isFinished(task.id)) return 0
     return (chain.tip().header.time + PATIENCE_SPACINGS * params.spacingS) * 1000 - context.nowMs
   }
 

@@ -4,7 +4,19 @@
  */
 import { buildPayForTask, buildRecord, type TaskState } from '@pouw/chain'
 import { bytesToHex, hkdfSha256, sha256, utf8 } from '@pouw/crypto'
-import { decodeReport, documentHash, encodeTaskDocument, type Hex, modelParams, type Report, type TaskDocument } from '@pouw/primitives'
+import {
+  decodeReport,
+  decodeTx,
+  documentHash,
+  encodeTaskDocument,
+  encodeTx,
+  type Hex,
+  modelParams,
+  type Report,
+  type TaskDocument,
+  type Tx,
+  txId,
+} from '@pouw/primitives'
 import { segmentsRoot, splitSegments } from '@pouw/training'
 import type { Context } from '../context.ts'
 import { rootOf } from '../group.ts'
@@ -30,13 +42,16 @@ export function createClientRun(
   context: Context,
   document: TaskDocument,
   data: { readonly features: Uint8Array; readonly labels: Uint8Array },
+  stored: ReadonlyMap<string, Uint8Array>,
 ): ClientRun {
   const { chain, config, params } = context
   const hash = documentHash(encodeTaskDocument(document))
   const seed = hkdfSha256(config.keys.walletSecret, new Uint8Array(0), utf8(`pouw/client-data/${hash}`), 32)
   let commitments: readonly Hex[] | undefined
   let segments: readonly Uint8Array[] = []
-  let submitted = false
+  const paymentKey = `payment/${hash}`
+  const kept = stored.get(paymentKey)
+  let payment: Tx | undefined = kept && decodeTx(kept)
   let served: Hex = ''
   let revealed = false
   let fetching = false
@@ -95,7 +110,8 @@ export function createClientRun(
 
   /** Pays once enough tickets of every kind are old enough to be drawn for the next block. */
   function submit(): void {
-    if (submitted && context.mempool.all().length > 0) return
+    // The same payment again, never a second one: whoever restarts before it is in a block would pay twice.
+    if (payment && (context.mempool.has(txId(payment)) || context.submit(payment).ok)) return
     const view = chain.view()
     const live = (role: 1 | 2 | 3 | 4) =>
       view.tickets({ role, state: 'LIVE' }).filter((ticket) => (ticket.families >>> (document.workers.family % 32)) & 1).length
@@ -110,9 +126,10 @@ export function createClientRun(
       params.minTxFee,
       context.reserved(),
     )
-    const verdict = context.submit(tx)
-    submitted = verdict.ok
-    if (verdict.ok) context.emit('task-submitted', { taskId })
+    context.effect({ kind: 'persist', key: paymentKey, value: encodeTx(tx) })
+    if (!context.submit(tx).ok) return
+    payment = tx
+    context.emit('task-submitted', { taskId })
   }
 
   /** Training segments become fetchable by their commitments once the task block has decided which they are. */

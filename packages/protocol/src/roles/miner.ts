@@ -37,6 +37,8 @@ const BATCH_OVERHEAD = 1 + 32 + 4
 
 export interface MinerRun {
   readonly taskId: Hex
+  /** The last due iteration is recorded. */
+  isFinished(): boolean
   readonly follower: Follower
   onMessage(message: Message, bytes: Uint8Array): void
   onTip(connected: readonly Entry[]): void
@@ -62,7 +64,12 @@ export function createMinerRun(
   blocks: Blocks,
   group: Group,
   me: Hex,
-  stored: { readonly results: ReadonlyMap<number, Uint8Array>; readonly checkpoint: Uint8Array | undefined },
+  stored: {
+    readonly results: ReadonlyMap<number, Uint8Array>
+    readonly checkpoint: Uint8Array | undefined
+    readonly ready: Uint8Array | undefined
+    readonly final: Uint8Array | undefined
+  },
 ): MinerRun {
   const { taskId, document } = group
   const { params, chain } = context
@@ -103,6 +110,7 @@ export function createMinerRun(
   return {
     taskId,
     follower,
+    isFinished: () => plan !== undefined && (follower.log.latest(me)?.message.sequence ?? 0) === plan.schedule(me)!.iterations,
     onMessage(message) {
       if (message.kind === 'ASSIGNMENT' && !plan && !preparing) prepare(message)
       if (message.kind === 'SLOT_FINAL') {
@@ -127,7 +135,8 @@ export function createMinerRun(
       for (let sequence = 1; sequence <= (last?.message.sequence ?? 0); sequence++) {
         context.effect({ kind: 'persist', key: resultKey(taskId, sequence), value: undefined })
       }
-      context.effect({ kind: 'persist', key: checkpointKey(taskId), value: undefined })
+      for (const key of [checkpointKey(taskId), readyKey(taskId), finalKey(taskId)])
+        context.effect({ kind: 'persist', key, value: undefined })
     },
   }
 
@@ -184,7 +193,11 @@ export function createMinerRun(
         const message = decodeIterationResult(bytes)!
         last = { bytes, message, core: coreHash(message) }
       }
-      if (follower.log.lastSlot < 0) ready = context.seal({ kind: 'READY', taskId, initialModelHash: plan!.initialModelHash(me) }, 'ticket')
+      if (follower.log.lastSlot < 0) {
+        // Durable before it leaves, and the same bytes after a restart (A22): supervisors hold the first one.
+        ready = stored.ready ?? context.seal({ kind: 'READY', taskId, initialModelHash: plan!.initialModelHash(me) }, 'ticket')
+        context.effect({ kind: 'persist', key: readyKey(taskId), value: ready })
+      }
       context.emit('miner-ready', { taskId, resumedAt: result.sequence })
       resend(true)
       advance()
@@ -426,10 +439,10 @@ export function createMinerRun(
     context.compute({ kind: 'final-model', run: taskId, maps }, (result) => {
       if (closed || result.kind !== 'final-model') return
       context.putBlob(result.bytes)
-      finalMessage = context.seal(
-        { kind: 'FINAL_MODEL', taskId, modelHash: result.hash, lastSequence: last?.message.sequence ?? 0 },
-        'ticket',
-      )
+      finalMessage =
+        stored.final ??
+        context.seal({ kind: 'FINAL_MODEL', taskId, modelHash: result.hash, lastSequence: last?.message.sequence ?? 0 }, 'ticket')
+      context.effect({ kind: 'persist', key: finalKey(taskId), value: finalMessage })
       context.emit('training-finished', { taskId, iterations: last?.message.sequence, params: modelParams(document) })
       toSupervisors(finalMessage)
     })
@@ -442,4 +455,12 @@ export function resultKey(taskId: Hex, sequence: number): string {
 
 export function checkpointKey(taskId: Hex): string {
   return `checkpoint/${taskId}`
+}
+
+export function readyKey(taskId: Hex): string {
+  return `ready/${taskId}`
+}
+
+export function finalKey(taskId: Hex): string {
+  return `final/${taskId}`
 }

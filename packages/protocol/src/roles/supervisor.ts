@@ -32,20 +32,21 @@ import { decodeSlots, encodeSlots } from '../framing.ts'
 import { type Group, leaderIndex, type Plan, planOf, SLOTS_PER_TERM } from '../group.ts'
 import { admitMessage, admitResult, type Tips, trainingComplete } from '../history/admission.ts'
 import { combineShares, groupSigned, type Share } from '../history/certificate.ts'
-import { createFollower, type Follower } from '../history/follower.ts'
+import { createFollower, type Follower, slotKey } from '../history/follower.ts'
 import { compareLogged, type FinalSlot, slotRoot, ZERO_HASH } from '../history/log.ts'
 import type { BatchTable, TrainingData } from './training-data.ts'
 
-/** A slot's time may differ from a signer's clock by so much (A22). */
+/** A slot's time may be ahead of a signer's clock by so much (A22). */
 const CLOCK_TOLERANCE_MS = 2000
 /** Messages held per miner ahead of what can be recorded. */
 const POOL_PER_MINER = 64
 const SLOT_MESSAGES_MAX = 512
 /** A final slot travels as one message; a single map may be as long as this. */
 const SLOT_BYTES_MAX = 2 << 20
-/** A leader that leaves a message out for longer than this gets no signature (spec 11.2). */
+/** A leader that leaves a message out for longer than this, and again when it was handed it, has to wait for its signatures (spec 11.2). */
 const CENSORSHIP_SLOTS = 2
 const CENSORSHIP_MIN_MS = 2000
+const CENSORSHIP_STALL_MS = 10_000
 const REPEAT_MS = 1000
 /** Until slot 0 everybody waits for the assignment, and nodes see the group's block a little apart. */
 const ANNOUNCE_MS = 250
@@ -78,13 +79,18 @@ interface Round {
   done: boolean
 }
 
-/** @param stored what this supervisor kept: slots in order, the header it signed last, and its own last proposal as a leader */
+/** @param stored what this supervisor kept: slots in order, the header it signed last, its own last proposal and its assignment as a leader */
 export function createSupervisorRun(
   context: Context,
   group: Group,
   me: Hex,
   data: TrainingData,
-  stored: { readonly slots: readonly Uint8Array[]; readonly signed: Uint8Array | undefined; readonly proposal: Uint8Array | undefined },
+  stored: {
+    readonly slots: readonly Uint8Array[]
+    readonly signed: Uint8Array | undefined
+    readonly proposal: Uint8Array | undefined
+    readonly assignment: Uint8Array | undefined
+  },
 ): SupervisorRun {
   const { taskId, document } = group
   const { chain, config } = context
@@ -110,6 +116,9 @@ export function createSupervisorRun(
   /** A proposal that could not be signed yet: a message it lists may still be on its way to us. */
   let waiting: (Message & { kind: 'SLOT' }) | undefined
   let historyPutAt = -1
+  /** Messages that we handed to a leader who had left them out, and the slot that we hold up because he did it again. */
+  const handedMs = new Map<Hex, number>()
+  let stalled: { readonly slot: number; readonly sinceMs: number } | undefined
   let overSinceMs: number | undefined
 
   if (stored.signed && stored.signed.length === 36) {
@@ -165,6 +174,11 @@ export function createSupervisorRun(
     },
     close() {
       closed = true
+      // The log is a blob that the chain's records name; our way to it is not needed any more.
+      for (let slot = 0; slot <= follower.log.lastSlot; slot++)
+        context.effect({ kind: 'persist', key: slotKey(taskId, slot), value: undefined })
+      for (const key of [signedKey(taskId), proposalKey(taskId), assignmentKey(taskId)])
+        context.effect({ kind: 'persist', key, value: undefined })
     },
   }
 
@@ -188,7 +202,11 @@ export function createSupervisorRun(
     if (closed) return
     plan = planOf(group, hashes)
     if (!plan || leader() !== me || follower.log.lastSlot >= 0) return
-    assignment = context.seal({ kind: 'ASSIGNMENT', taskId, batchRoot: plan.batchRoot, tableHash, batches: hashes.length }, 'ticket')
+    // Durable before it leaves, and the same bytes after a restart (A22): the others hold the first one.
+    assignment =
+      stored.assignment ??
+      context.seal({ kind: 'ASSIGNMENT', taskId, batchRoot: plan.batchRoot, tableHash, batches: hashes.length }, 'ticket')
+    context.effect({ kind: 'persist', key: assignmentKey(taskId), value: assignment })
     const message = openMessage(assignment) as Message
     hold(me, 'ASSIGNMENT', { message, bytes: assignment, id: messageId(assignment), receivedMs: context.nowMs })
     announceAssignment()
@@ -215,16 +233,27 @@ export function createSupervisorRun(
     context.at(`slot:${taskId}`, context.nowMs + slotMs, tick)
     if (!plan) return
     if (round && !round.done) {
-      if (context.nowMs - round.collectedAtMs >= REPEAT_MS && (context.nowMs - round.collectedAtMs) % REPEAT_MS < slotMs)
-        toSupervisors(round.bytes)
+      if (context.nowMs - round.collectedAtMs >= REPEAT_MS && (context.nowMs - round.collectedAtMs) % REPEAT_MS < slotMs) repeatRound(round)
       return
     }
     if (leader() === me) proposeSlot()
     publishHistory()
   }
 
-  /** What may be recorded now, in slot order; slot 0 waits for the assignment and everybody. */
-  function recordable(): Held[] {
+  /** To those who have not signed: the messages too, since a sender that died may have reached only us. */
+  function repeatRound({ bytes, messages, shares }: Round): void {
+    for (const [index, member] of group.supervisors.entries()) {
+      if (shares.has(index)) continue
+      for (const message of messages) context.sendTo(member.ticketId, message)
+      context.sendTo(member.ticketId, bytes)
+    }
+  }
+
+  /**
+   * What may be recorded now, in slot order; slot 0 waits for the assignment and everybody.
+   * @param room what one slot may hold; a follower, who may hold more than the leader did, looks without that bound
+   */
+  function recordable(room: { readonly messages: number; readonly bytes: number }): Held[] {
     const { log } = follower
     const slot = log.lastSlot + 1
     const chosen: Held[] = []
@@ -234,7 +263,7 @@ export function createSupervisorRun(
     let bytes = 0
     for (const candidate of held) {
       bytes += candidate.bytes.length
-      if (chosen.length >= SLOT_MESSAGES_MAX || (chosen.length > 0 && bytes > SLOT_BYTES_MAX)) break
+      if (chosen.length >= room.messages || (chosen.length > 0 && bytes > room.bytes)) break
       const { message } = candidate
       if ('kind' in message) {
         if (admitMessage(group, plan!, log, slot, message, leader(), over).ok) chosen.push(candidate)
@@ -267,7 +296,7 @@ export function createSupervisorRun(
     const { log } = follower
     const slot = log.lastSlot + 1
     if (signed && signed.slot >= slot) return reproposeAfterRestart(slot)
-    const chosen = recordable()
+    const chosen = recordable({ messages: SLOT_MESSAGES_MAX, bytes: SLOT_BYTES_MAX })
     if (chosen.length === 0) return
     const messageIds = chosen.map((candidate) => candidate.id)
     const before = log.slot(log.lastSlot)?.header.timeMs ?? 0
@@ -346,7 +375,8 @@ export function createSupervisorRun(
     if (header.timeMs <= (log.slot(log.lastSlot)?.header.timeMs ?? 0)) return refuseIt('time-order')
     // What we signed once we sign again at any time: a leader that restarts repeats its proposal.
     const again = signed?.headerHash === slotHeaderHash(header)
-    if (!again && Math.abs(header.timeMs - context.nowMs) > CLOCK_TOLERANCE_MS) return refuseIt('clock')
+    // Late is no fault: a leader that restarts repeats the header it signed, and a proposal may wait for a message or for a signer that was away.
+    if (!again && header.timeMs - context.nowMs > CLOCK_TOLERANCE_MS) return refuseIt('clock')
     if (message.messageIds.length === 0 || slotRoot(message.messageIds) !== header.root) return refuseIt('root')
     if (again) {
       answer(message)
@@ -360,16 +390,35 @@ export function createSupervisorRun(
       if (!candidate) return refuseIt('message-missing')
       listed.push(candidate)
     }
-    const mine = new Set(recordable().map((candidate) => candidate.id))
+    const mine = new Set(recordable({ messages: Infinity, bytes: Infinity }).map((candidate) => candidate.id))
     for (const [index, candidate] of listed.entries()) {
       if (!mine.has(candidate.id)) return refuseIt('message-not-admissible')
       if (index > 0 && compareLogged(listed[index - 1]!.message, candidate.message) >= 0) return refuseIt('order')
     }
-    const patienceMs = Math.max(CENSORSHIP_SLOTS * slotMs, CENSORSHIP_MIN_MS)
-    for (const id of mine) {
-      if (!message.messageIds.includes(id) && header.timeMs - held.get(id)!.receivedMs > patienceMs) return refuseIt('censorship')
-    }
+    if (leavesOut(message, mine, held)) return refuseIt('censorship')
     if (!answer(message)) refuseIt('signed-another')
+  }
+
+  /**
+   * Spec 11.2: does the leader leave out what it should have had for long? It may never have got the message (its sender died, or the leader
+   * did), and once it has signed a slot it can make no other: so the message is handed to it for the next slot first. Leaving it out again
+   * costs the leader `CENSORSHIP_STALL_MS` for every such slot; refusing for ever would end the task while there is no view change.
+   */
+  function leavesOut(message: Message & { kind: 'SLOT' }, mine: ReadonlySet<Hex>, held: ReadonlyMap<Hex, Held>): boolean {
+    const { header, messageIds } = message
+    const patienceMs = Math.max(CENSORSHIP_SLOTS * slotMs, CENSORSHIP_MIN_MS)
+    const missing = [...mine].filter((id) => !messageIds.includes(id) && header.timeMs - held.get(id)!.receivedMs > patienceMs)
+    let again = false
+    for (const id of missing) {
+      const since = handedMs.get(id)
+      if (since !== undefined && header.timeMs - since > patienceMs) again = true
+      if (since === undefined) handedMs.set(id, context.nowMs)
+      context.sendTo(message.sender, held.get(id)!.bytes)
+    }
+    if (missing.length > 0) context.count('slot-left-out')
+    if (!again) return false
+    if (stalled?.slot !== header.slot) stalled = { slot: header.slot, sinceMs: context.nowMs }
+    return context.nowMs - stalled.sinceMs < CENSORSHIP_STALL_MS
   }
 
   /** Signs the proposal, durably, and tells the leader. */
@@ -423,6 +472,7 @@ export function createSupervisorRun(
 
   /** After each final slot: forget what is recorded, publish what is due. */
   function settled(): void {
+    for (const id of handedMs.keys()) if (follower.log.has(id)) handedMs.delete(id)
     for (const [sender, own] of pool) {
       for (const [key, held] of own) {
         const { message } = held
@@ -566,4 +616,8 @@ export function signedKey(taskId: Hex): string {
 
 export function proposalKey(taskId: Hex): string {
   return `proposal/${taskId}`
+}
+
+export function assignmentKey(taskId: Hex): string {
+  return `assignment/${taskId}`
 }
