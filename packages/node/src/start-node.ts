@@ -39,6 +39,8 @@ export interface StartedNode {
   readonly walletSecret: Uint8Array
 }
 
+const THREAD_AT_ONCE: ReadonlySet<RoleName> = new Set(['miner', 'verifier', 'supervisor'])
+
 /** Bytes of blobs kept in memory: some models and bundles of the reference tasks. */
 const BLOB_CACHE_BYTES = 64 * 1024 * 1024
 
@@ -58,8 +60,8 @@ export async function startNode(
   const store = await openLevelStore({ path: join(options.dataDir, 'chain'), sync: options.syncWrites })
   const blobs = await openBlobStore({ path: join(options.dataDir, 'blobs'), cacheBytesMax: BLOB_CACHE_BYTES })
   const compute = createCompute({ filler: genesis.params.filler })
-  // Miners and verifiers compute from the first block on; the thread loads while the network opens.
-  if (options.role === 'miner' || options.role === 'verifier') compute.warmUp()
+  // Their first job must not wait for it; the thread loads while the network opens.
+  if (THREAD_AT_ONCE.has(options.role)) compute.warmUp()
   try {
     const brain = createBrain({
       genesis,

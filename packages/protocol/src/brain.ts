@@ -16,7 +16,7 @@ import type { BlockSummary, Brain, BrainConfig, NodeStatus } from './brain-types
 import { createContext, createDirectory } from './context.ts'
 import { openMessage, signedByClient, signedByTicket } from './envelope.ts'
 import { decodeTransactions, encodeTransactions } from './framing.ts'
-import { groupOf } from './group.ts'
+import { type Group, groupOf } from './group.ts'
 import { serveSlots } from './history/follower.ts'
 import type { TaskLog } from './history/log.ts'
 import { createFillerMiner } from './mining/filler.ts'
@@ -33,6 +33,7 @@ import { createWorker } from './roles/worker.ts'
 const SEQUENCE_KEY = 'sequence'
 const SEQUENCE_STEP = 1_000_000
 const SYNC_MS = 2000
+const PARKED_MAX = 32
 const MEMPOOL_ANSWER_BYTES = 512 * 1024
 
 export function createBrain(config: BrainConfig): Brain {
@@ -57,6 +58,8 @@ export function createBrain(config: BrainConfig): Brain {
   let lastTaskDoc: Message<'TASK_DOC'> | undefined
   let syncTurn = 0
   let reservedSequence = 0
+  /** Messages of the topic `task` whose sender we do not know yet. */
+  const parked: Uint8Array[] = []
   /** Who was drawn for a task, and from which block: after a reorganisation the same task may have another group. */
   const draws = new Map<Hex, string>()
 
@@ -106,6 +109,7 @@ export function createBrain(config: BrainConfig): Brain {
           return
         }
         context.connected.add(event.peer)
+        worker.onPeer()
         blocks.sync(event.peer)
         syncMempool(event.peer)
         return
@@ -168,6 +172,7 @@ export function createBrain(config: BrainConfig): Brain {
     for (const entry of connected) emitBlock(entry)
     worker.onTip()
     for (const task of chain.view().tasks()) followTask(task)
+    for (const bytes of parked.splice(0)) onTaskGossip(bytes)
     miner?.onTip(connected)
     supervisor?.onTip(connected)
     client?.onTip()
@@ -235,7 +240,7 @@ export function createBrain(config: BrainConfig): Brain {
         assignment: stored.get(assignmentKey(task.id)),
       })
     }
-    if (!evaluator && task.state === 'EVALUATING' && task.evaluators.includes(me.id)) evaluator = createEvaluatorRun(context, group, me.id)
+    if (task.state === 'EVALUATING' && me.role === 3) followEvaluation(task, group, me.id)
   }
 
   /** @param serve a supervisor of a task that is over goes on to serve its history */
@@ -252,6 +257,17 @@ export function createBrain(config: BrainConfig): Brain {
       evaluator.close()
       evaluator = undefined
     }
+  }
+
+  /** Who offers to evaluate reads the history while the window is open; it is the longest part of the work. */
+  function followEvaluation(task: TaskState, group: Group, me: Hex): void {
+    const wanted = task.evaluators.length === 0 ? worker.standsFor(task, me) : task.evaluators.includes(me)
+    if (wanted) evaluator ??= createEvaluatorRun(context, group, me)
+    else if (evaluator?.taskId === task.id) {
+      evaluator.close()
+      evaluator = undefined
+    }
+    evaluator?.onTip()
   }
 
   /** A supervisor's data: wanted from the moment it offers to work until the group is another one. */
@@ -307,7 +323,12 @@ export function createBrain(config: BrainConfig): Brain {
     const message = openMessage(bytes)
     if (!message || !('kind' in message) || (message.kind !== 'HELLO' && message.kind !== 'TASK_DOC')) return 'reject'
     const known = isSigned(message, bytes)
-    if (known === undefined) return 'ignore'
+    if (known === undefined) {
+      // A task or ticket that is in a block we have not seen yet: looked at again with the next one.
+      parked.push(bytes)
+      if (parked.length > PARKED_MAX) parked.shift()
+      return 'ignore'
+    }
     if (!known) return 'reject'
     if (message.kind === 'HELLO') {
       if (directory.learn(message.sender, message.sequence, message.peerId))

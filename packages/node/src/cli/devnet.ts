@@ -25,7 +25,7 @@ export function registerDevnet(program: Command): void {
     .option('--data <folder>', 'where the data files of the task may lie')
     .option('--exit-when <condition>', '`settled` or `height:N`; without it the devnet runs until Ctrl-C', exitCondition)
     .option('--seed <n>', 'same seed, same identities', seedNumber)
-    .option('--filler-pause <ms>', 'rest of a miner between two filler runs', wholeNumber(0), 100)
+    .option('--filler-pause <ms>', 'rest of a miner between two filler runs', wholeNumber(0), 250)
     .option('--restart', 'start a process again when it dies, instead of ending the devnet', false)
     .option('--json', 'one JSON document on stdout at the end; text for people goes to stderr')
     .addHelpText('after', '\nExample:\n  $ pouw devnet examples/tiny.yaml --exit-when settled --json')

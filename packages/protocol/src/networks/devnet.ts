@@ -29,9 +29,9 @@ export function devnetParams(genesisTime: number): NetworkParams {
     hrp: 'dpouw',
     // Set at each start: ASERT measures from genesis, and an old time would make the first block look hours late.
     genesisTime,
-    // 2^245, about 2,000 tries a block: half a second of one miner's filler work, since one miner alone has a ticket at first and everybody
-    // waits for block 1. ASERT finds the right target within a few half lives.
-    genesisBits: 0x1f1fffff,
+    // 2^246, about 1,000 tries a block: half a second of one miner's leisurely filler work, since one miner alone has a ticket at first and
+    // everybody waits for block 1. ASERT finds the right target within a few half lives.
+    genesisBits: 0x1f3fffff,
     // 2^252, 16 tries a block: even a machine that is busy with everything else finds those.
     limitBits: 0x200fffff,
 

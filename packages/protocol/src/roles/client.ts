@@ -21,8 +21,9 @@ import { segmentsRoot, splitSegments } from '@pouw/training'
 import type { Context } from '../context.ts'
 import { rootOf } from '../group.ts'
 
-const REPEAT_MS = 500
-const QUIET_REPEAT_MS = 6000
+const STEP_MS = 1000
+/** Everybody hears it when the state changes; repeated for those who come later. */
+const TELL_MS = 4000
 const MODEL_OVERHEAD = 128
 
 export interface ClientRun {
@@ -53,6 +54,8 @@ export function createClientRun(
   const kept = stored.get(paymentKey)
   let payment: Tx | undefined = kept && decodeTx(kept)
   let served: Hex = ''
+  let toldMs = 0
+  let toldTo = ''
   let revealed = false
   let fetching = false
   let result: ClientRun['result']
@@ -74,10 +77,9 @@ export function createClientRun(
   }
 
   function tick(): void {
-    const quiet = mine()?.state === 'TRAINING'
-    context.at('client', context.nowMs + (quiet ? QUIET_REPEAT_MS : REPEAT_MS), () => {
+    context.at('client', context.nowMs + STEP_MS, () => {
       step()
-      tell()
+      if (context.nowMs - toldMs >= TELL_MS) tell()
       tick()
     })
   }
@@ -98,6 +100,11 @@ export function createClientRun(
     if (task.state !== emitted) {
       emitted = task.state
       context.emit('task-state', { taskId: task.id, state: task.state })
+    }
+    // New listeners: whoever saw the task block, the group, the evaluators.
+    const listeners = `${task.state}:${task.evaluators.length}`
+    if (listeners !== toldTo) {
+      toldTo = listeners
       tell()
     }
     if (task.state === 'EVALUATING') reveal(task)
@@ -144,6 +151,7 @@ export function createClientRun(
   function tell(): void {
     const task = mine()
     if (!task || !commitments || task.state === 'SETTLED') return
+    toldMs = context.nowMs
     context.gossip('task', context.seal({ kind: 'TASK_DOC', taskId: task.id, commitments: [...commitments] }, 'client'))
     context.gossip(
       'task',

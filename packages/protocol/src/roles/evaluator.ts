@@ -19,6 +19,7 @@ const MODEL_OVERHEAD = 128
 
 export interface EvaluatorRun {
   readonly taskId: Hex
+  onTip(): void
   onMessage(message: Message): void
   close(): void
 }
@@ -45,7 +46,8 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
   let report: Uint8Array | undefined
   let committed = false
   const salts = new Map<Hex, Hex>()
-  const startedMs = context.nowMs
+  /** T_eval counts from our own report: others needed about as long as we. */
+  let reportMs = 0
   let charge:
     | { readonly tx: Tx; readonly digest: Uint8Array; readonly bytes: Uint8Array; readonly shares: Map<number, Share>; done: boolean }
     | undefined
@@ -55,6 +57,9 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
 
   return {
     taskId,
+    onTip() {
+      if (!closed) settle()
+    },
     onMessage(message) {
       switch (message.kind) {
         case 'TASK_DOC':
@@ -223,6 +228,7 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
       evaluators: [...task()!.evaluators],
     }
     report = encodeReport(value)
+    reportMs = context.nowMs
     context.emit('report-ready', {
       taskId,
       miners: value.miners.map((miner) => ({ ticket: miner.ticket, rank: miner.rank, accuracy: miner.accuracy, recorded: miner.recorded })),
@@ -258,15 +264,19 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
   function tick(): void {
     if (closed) return
     context.at(`evaluate:${taskId}`, context.nowMs + REPEAT_MS, tick)
+    settle()
+  }
+
+  function settle(): void {
     const now = task()
     if (!now || now.state !== 'EVALUATING' || !report) return
     const all = now.evaluators.every((ticket) => now.commits.some((entry) => entry.ticketId === ticket))
-    const late = context.nowMs - startedMs >= params.evaluateMs
+    const late = context.nowMs - reportMs >= params.evaluateMs
     if (!all && !late) return
     const salt = bytesToHex(ownSalt())
     toEvaluators(now, context.seal({ kind: 'REPORT', taskId, reportHash: sha256Hex(report), salt }, 'ticket'))
     const committedNow = now.evaluators.filter((ticket) => now.commits.some((entry) => entry.ticketId === ticket))
-    const turn = Math.floor(Math.max(0, context.nowMs - startedMs) / params.evaluateMs)
+    const turn = Math.floor((context.nowMs - reportMs) / params.evaluateMs)
     if (committedNow[turn % Math.max(1, committedNow.length)] !== me) return
     if (committedNow.every((ticket) => salts.has(ticket)) || late) propose(now)
   }
@@ -294,10 +304,11 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
   }
 
   function propose(now: TaskState): void {
-    if (charge && !charge.done) return toEvaluators(now, charge.bytes)
     if (charge?.done) return
     const tx = buildCharge(chain.view(), taskId, report!, saltsInOrder(now))
     const digest = groupDigest(tx)
+    // A salt that came meanwhile makes it another settlement, for which nobody has signed yet.
+    if (charge && equalBytes(charge.digest, digest)) return toEvaluators(now, charge.bytes)
     const bytes = context.seal({ kind: 'PROPOSE', taskId, transaction: encodeTx(tx) }, 'ticket')
     const index = now.evaluators.indexOf(me)
     charge = { tx, digest, bytes, shares: new Map([[index, { index, signature: bls.sign(config.keys.blsSecret, digest) }]]), done: false }

@@ -9,12 +9,15 @@ import type { Context } from '../context.ts'
 
 export const ROLE_CODES = { miner: 1, supervisor: 2, evaluator: 3, verifier: 4 } as const satisfies Partial<Record<RoleName, number>>
 
-const HELLO_MS = 1000
-/** Once training runs, everybody knows everybody; only a node that restarts still listens. */
-const QUIET_HELLO_MS = 6000
+/** Everybody greets when its state changes and when a peer is new; this is for what gossip lost. */
+const HELLO_MS = 5000
+/** Between two greetings because of new peers. */
+const GREET_MS_MIN = 1000
 
 export interface Worker {
   onTip(): void
+  /** Somebody who does not know us yet. */
+  onPeer(): void
   /** True once we offered to work on this task: the ledger, or our own 03 on its way, says so. */
   standsFor(task: TaskState, ticketId: Hex): boolean
 }
@@ -25,6 +28,7 @@ export function createWorker(context: Context): Worker {
   const offered = new Set<Hex>()
   let bought: Hex | undefined
   let greeted = ''
+  let greetedMs = 0
   hello()
 
   return {
@@ -38,6 +42,9 @@ export function createWorker(context: Context): Worker {
         greeted = `${task.id}:${task.state}`
         greet(task)
       }
+    },
+    onPeer() {
+      context.at('hello', Math.max(context.nowMs, greetedMs + GREET_MS_MIN), hello)
     },
     standsFor,
   }
@@ -124,17 +131,14 @@ export function createWorker(context: Context): Worker {
 
   /** Tells the network how to reach us while we have work in a task. */
   function hello(): void {
-    const quiet = chain
-      .view()
-      .tasks()
-      .some((task) => task.state === 'TRAINING')
-    context.at('hello', context.nowMs + (quiet ? QUIET_HELLO_MS : HELLO_MS), hello)
+    context.at('hello', context.nowMs + HELLO_MS, hello)
     const ticket = context.peer === '' ? undefined : context.ticket()
     const task = ticket && ownTask(ticket.id)
     if (task) greet(task)
   }
 
   function greet(task: TaskState): void {
+    greetedMs = context.nowMs
     context.gossip(
       'task',
       context.seal({ kind: 'HELLO', taskId: task.id, peerId: context.peer, addresses: [...context.addresses] }, 'ticket'),
