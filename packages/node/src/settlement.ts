@@ -1,6 +1,6 @@
 /** Who was paid what by a task: read back from the chain alone, for the summary of a devnet and for model cards. */
-import type { Chain } from '@pouw/chain'
-import { decodeRecord, type Hex, parseScript, printHash, type Report, type Tx, txId } from '@pouw/primitives'
+import { type Chain, settlementOf } from '@pouw/chain'
+import { attachmentOf, decodeRecord, decodeSettlement, type Hex, parseScript, printHash, type Report, type Tx, txId } from '@pouw/primitives'
 
 export interface Settlement {
   readonly txid: string
@@ -30,23 +30,18 @@ export function readSettlement(chain: Chain, taskId: Hex, report: Report): Settl
   const found = findCharge(chain, taskId)
   const task = chain.view().task(taskId)
   if (!found || !task) return undefined
+  const attachment = attachmentOf(found.tx)
+  const settled = attachment && decodeSettlement(attachment)
+  if (!settled) return undefined
+  // Who is paid, in the order of the outputs (A21); what he is paid is what the output says. The client's comes last, if anything is left.
+  const { payouts } = settlementOf(task, settled.report, settled.salts)
   const outputs = found.tx.outputs.slice(1)
-  const refundToClient = outputs.pop()?.amount ?? 0n
-
-  // Outputs stand in the order of A21 with the zeros left out, so each payee takes the next output if it pays to his key.
-  let next = 0
-  const paidTo = (ticket: Hex): bigint => {
-    const output = outputs[next]
-    const script = output && parseScript(output.script)
-    if (!output || script?.kind !== 'key' || script.key !== chain.view().ticket(ticket)?.owner) return 0n
-    next++
-    return output.amount
-  }
-  const ranked = [...report.miners].filter((miner) => miner.rank > 0).sort((a, b) => a.rank - b.rank)
-  const minersPaid = new Map(ranked.map((miner) => [miner.ticket, paidTo(miner.ticket)]))
+  const paid = new Map(payouts.map(({ ticket }, index) => [ticket, outputs[index]!.amount]))
+  const paidTo = (ticket: Hex) => paid.get(ticket) ?? 0n
   const supervisors = report.supervisors.map(({ ticket }) => ({ ticket, paid: paidTo(ticket) }))
   const evaluators = report.evaluators.map((ticket) => ({ ticket, paid: paidTo(ticket) }))
-  const payoutTotal = outputs.reduce((sum, output) => sum + output.amount, 0n)
+  const payoutTotal = outputs.slice(0, payouts.length).reduce((sum, output) => sum + output.amount, 0n)
+  const refundToClient = outputs.slice(payouts.length).reduce((sum, output) => sum + output.amount, 0n)
   return {
     txid: printHash(txId(found.tx)),
     height: found.height,
@@ -56,7 +51,7 @@ export function readSettlement(chain: Chain, taskId: Hex, report: Report): Settl
       iterations: recorded,
       accuracy,
       loss,
-      paid: minersPaid.get(ticket) ?? 0n,
+      paid: paidTo(ticket),
     })),
     supervisors,
     evaluators,

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { parseScript, txId } from '@pouw/primitives'
 import { afterAll, expect, test } from 'vitest'
+import { openLevelStore } from '../src/store/level-store.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const folders: string[] = []
@@ -42,7 +44,22 @@ test('a devnet of real processes trains, settles and pays to the unit, and its m
   const card = JSON.parse(await readFile(summary.modelCardFile, 'utf8'))
   expect(card.task.id).toBe(summary.taskId)
   expect(summary.bestModelFile).toBe(join(folder, 'client', 'models', summary.taskId, 'model.safetensors'))
-  expect((await readFile(summary.bestModelFile)).length).toBeGreaterThan(4 * 2410)
+  expect((await readFile(summary.bestModelFile)).length).toBeGreaterThan(4 * 4810)
+
+  // Escrow in = payouts and refund out, from the raw transactions of another node's chain and nothing else.
+  const store = await openLevelStore({ path: join(folder, 'verifier-1', 'chain'), sync: false })
+  const transactions = (await store.load()).blocks.flatMap(({ block }) => block.transactions)
+  await store.close()
+  const escrows = transactions.flatMap((tx) =>
+    tx.outputs.flatMap(({ amount, script }, index) => (parseScript(script).kind === 'escrow' ? [{ txid: txId(tx), index, amount }] : [])),
+  )
+  expect(escrows).toHaveLength(1)
+  const [escrow] = escrows
+  const spending = transactions.filter((tx) => tx.inputs.some(({ txid, index }) => txid === escrow!.txid && index === escrow!.index))
+  expect(spending).toHaveLength(1)
+  expect(spending[0]!.inputs).toHaveLength(1)
+  expect(spending[0]!.outputs.reduce((sum, { amount }) => sum + amount, 0n)).toBe(escrow!.amount)
+  expect(escrow!.amount).toBe(BigInt(summary.escrowTotal))
 
   // What a stranger does with the card: he reads the chain of another node than the client's, and of the genesis he knows himself.
   const verify = async (cardFile: string) =>

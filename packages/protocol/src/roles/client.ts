@@ -172,7 +172,8 @@ export function createClientRun(
     if (revealed || task.testReveal) return
     const testRoot = rootOf(test.map((segment) => commitments![segment]!))
     const keyHash = bytesToHex(sha256(utf8('POUW-TEST-OPEN-v1')))
-    const bitSet = test.reduce((bits, segment) => bits | (1 << segment), 0)
+    // A help for readers that holds 16 segments; the root above it commits to all.
+    const bitSet = test.reduce((bits, segment) => (segment < 16 ? bits | (1 << segment) : bits), 0)
     const tx = buildRecord(
       chain.view(),
       wallet(),

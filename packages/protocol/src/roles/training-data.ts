@@ -62,6 +62,7 @@ export function createTrainingData(
     const { training } = splitSegments(task.blockId, taskId, dataset.segments, dataset.testSegments)
     const bytesMax = SEGMENT_OVERHEAD + Math.ceil(dataset.samples / dataset.segments) * (dataset.features + 1)
     const client = () => [context.peerOf(taskId)].filter((peer) => peer !== undefined)
+    context.emit('data-wanted', { taskId, segments: training.length })
     const segments: Uint8Array[] = []
     let missing = training.length
     training.forEach((segment, place) => {
