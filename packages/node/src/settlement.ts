@@ -1,6 +1,16 @@
 /** Who was paid what by a task: read back from the chain alone, for the summary of a devnet and for model cards. */
 import { type Chain, settlementOf } from '@pouw/chain'
-import { attachmentOf, decodeRecord, decodeSettlement, type Hex, parseScript, printHash, type Report, type Tx, txId } from '@pouw/primitives'
+import {
+  attachmentOf,
+  decodeRecord,
+  decodeSettlement,
+  type Hex,
+  parseScript,
+  printHash,
+  type Report,
+  type Tx,
+  txId,
+} from '@pouw/primitives'
 
 export interface Settlement {
   readonly txid: string
