@@ -104,6 +104,8 @@ export function makePast(seed = 7): Past {
     limitBits: 0x2100ffff,
     halfLifeS: 31_536_000,
     slotMs: document.workers.slotMs,
+    // The task is small, and must be worth a try.
+    flopsPerTry: 100_000,
     // Wide enough for a test that stops the virtual clock and goes on with a real one.
     maxAheadS: 3600,
     proposalMs: 3_600_000,
