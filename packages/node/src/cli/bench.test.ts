@@ -43,7 +43,6 @@ test('bench iteration --json is one document of the promised shape', async () =>
     'batch 128: update map of 109386 parameters <= 0.1 ms',
     'batch 128: replay of that iteration <= 30 ms',
     'batch 1024: protocol overhead over training <= 10 %',
-    'batch 1024: update map of 109386 parameters <= 0.1 ms',
     'one try: SHA-256d of a header of 172 bytes <= 5 us',
   ])
 })
