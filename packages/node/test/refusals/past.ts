@@ -5,10 +5,11 @@
  */
 import { genesisBlock } from '@pouw/chain'
 import { sha256, u32le, utf8 } from '@pouw/crypto'
-import { type CertifiedBlock, deriveKeys, type Hex, newMnemonic, parseTaskDocument } from '@pouw/primitives'
+import { type CertifiedBlock, deriveKeys, type Hex, newMnemonic } from '@pouw/primitives'
 import { type BrainConfig, COIN, DEVNET_TICKET, devnetParams, makeGenesis, type RoleName } from '@pouw/protocol'
 import { createWorld, type World } from '@pouw/sim'
 import { syntheticDataset } from '@pouw/training'
+import { smallScenario } from '../../../sim/test/small-scenario.ts'
 
 const START_S = 1_767_225_600
 const LIMIT_S = 900
@@ -21,51 +22,9 @@ const ROLES: readonly RoleName[] = [
   ...Array<RoleName>(2).fill('evaluator'),
 ]
 
-const document = parseTaskDocument({
-  version: 1,
-  name: 'refusals',
-  payment: { fee: '1000000000', quotas: { miners: 7000, supervisors: 2000, evaluators: 1000 } },
-  profile: 'f32',
-  ml: {
-    dataset: {
-      name: 'refusals',
-      format: 'synthetic',
-      samples: 2000,
-      features: 64,
-      classes: 10,
-      scale: 1 / 255,
-      files: [],
-      segments: 10,
-      testSegments: 3,
-    },
-    model: {
-      type: 'dense',
-      layers: [
-        { id: 'hidden', nodes: 32, activation: 'relu' },
-        { id: 'output', nodes: 10, activation: 'identity' },
-      ],
-      loss: 'softmax-cross-entropy',
-      initializer: { name: 'xavier', magnitude: 2.24, seed: 'refusals' },
-    },
-    optimizer: { type: 'sgd', rate: 0.1, warmup: 0, tau: 2, peerScale: 1 },
-    validation: { method: 'none' },
-    'evaluation-metrics': ['accuracy', 'cross-entropy'],
-    batch: 40,
-    epochs: 3,
-    staleness: 2,
-  },
-  workers: {
-    miners: 3,
-    supervisors: 4,
-    evaluators: 2,
-    backups: { miners: 0, supervisors: 0, evaluators: 0 },
-    minStake: '100000000',
-    family: 0,
-    deadline: 5000,
-    epsilonBp: 500,
-    slotMs: 500,
-  },
-})
+const { task } = smallScenario(3)
+/** Blocks are cheap here, so the task's deadline is far. */
+const document = { ...task, workers: { ...task.workers, deadline: 5000, slotMs: 500 } }
 
 export type OperatorKeys = BrainConfig['keys'] & { readonly peerSeed: Uint8Array }
 
