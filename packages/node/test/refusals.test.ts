@@ -283,6 +283,17 @@ describe('while a task trains', () => {
     }
   })
 
+  test('a copy of a block that names another bundle does not stand in its way', async () => {
+    const { honest } = honestWork()
+    const liar = await stage.attacker()
+    // Random bytes at an address of their own, which passes the cheap checks like the block itself: the address is in nothing signed.
+    const id = await liar.publish({ ...honest, work: { ...honest.work, bundle: liar.serve(randomBytes(500)) } })
+    await stage.until('the copy is a candidate', () =>
+      stage.nodes.every(({ emitted }) => emitted.some(({ name, fields }) => name === 'block-checked' && fields.hash === printHash(id))),
+    )
+    expect(blockId(honest)).toBe(id)
+  })
+
   test('and after all that the honest block is replayed and becomes the tip of every node', async () => {
     const { honest } = honestWork()
     const miner = await minerPeer()

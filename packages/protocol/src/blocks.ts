@@ -5,6 +5,7 @@
  *                                                       '--T_verify--> round 1 --T_verify--> TIMED_OUT
  */
 import type { Entry } from '@pouw/chain'
+import { sha256Hex } from '@pouw/crypto'
 import {
   type Block,
   blockId,
@@ -30,6 +31,8 @@ import { checkCertificate, checkDigest, digestKey, quorumOf } from './verificati
 const CANDIDATES_MAX = 64
 /** Blocks whose digests came before them. */
 const EARLY_BLOCKS_MAX = 64
+/** Addresses of one candidate's bundle. */
+const BUNDLES_MAX = 4
 /** Candidates this far below the tip are forgotten. */
 const KEEP_BELOW_TIP = 6
 const SYNC_BLOCKS = 64
@@ -49,6 +52,8 @@ export interface Candidate {
   readonly from: string
   /** One per ticket, round and verdict: whoever signs more adds nothing. */
   readonly digests: Map<string, Digest>
+  /** Where the replay bundle may lie: nothing that is signed says it, so copies of the block may name other places. */
+  readonly bundles: Set<Hex>
   round: number
   status: 'CHECKED' | 'REJECTED' | 'TIMED_OUT'
 }
@@ -73,6 +78,8 @@ export interface BlocksHooks {
   onTip(connected: readonly Entry[], disconnected: readonly Entry[]): void
   /** A proposal passed checks 1-9 (or its second round opened): drawn verifiers go to work. */
   onChecked(candidate: Candidate): void
+  /** Another address at which the bundle of a candidate may lie. */
+  onBundle(candidate: Candidate, bundle: Hex): void
 }
 
 /** The ticket that mined a block; undefined if its message is malformed. */
@@ -92,15 +99,18 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       const block = decodeBlock(bytes)
       if (!block) return 'reject'
       const id = blockId(block)
-      if (candidates.has(id) || chain.entry(id)) return 'ignore'
-      if (refused.has(id)) return 'reject'
+      if (chain.entry(id)) return 'ignore'
+      const known = candidates.get(id)
+      if (known) return addBundle(known, block)
+      // By all its bytes: evidence and certificate lie outside the id, and a mangled copy must not stand for the true block.
+      const copy = sha256Hex(bytes)
+      if (refused.has(copy)) return 'reject'
       const verdict = consider(block, id, from)
       if (verdict.ok) return 'accept'
       context.emit('block-refused', { hash: printHash(id), code: verdict.code, check: verdict.check, from })
       context.count(`block-refused:${verdict.check ?? 0}:${verdict.code}`)
       if (verdict.action === 'drop') return 'ignore'
-      remember(refused, id)
-      early.delete(id)
+      remember(refused, copy)
       return 'reject'
     },
     digest(bytes, from) {
@@ -110,7 +120,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       if (chain.entry(digest.blockId)) return 'ignore'
       const candidate = candidates.get(digest.blockId)
       if (!candidate) {
-        if (!refused.has(digest.blockId)) keepEarly(digest.blockId, bytes, from)
+        keepEarly(digest.blockId, bytes, from)
         return 'ignore'
       }
       return record(candidate, digest)
@@ -171,6 +181,15 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
   }
   return blocks
 
+  /** Another copy of a candidate: all that it can add is another address of the bundle. */
+  function addBundle(candidate: Candidate, { work }: Block): GossipVerdict {
+    if (work.kind !== 'task' || candidate.block.work.kind !== 'task' || candidate.status !== 'CHECKED') return 'ignore'
+    if (candidate.bundles.has(work.bundle) || candidate.bundles.size >= BUNDLES_MAX) return 'ignore'
+    candidate.bundles.add(work.bundle)
+    hooks.onBundle(candidate, work.bundle)
+    return 'accept'
+  }
+
   /** Checks 1 to 9 of a fresh proposal. */
   function consider(block: Block, id: Hex, from: string): Verdict {
     const parent = block.header.hashPrevBlock
@@ -201,6 +220,7 @@ export function createBlocks(context: Context, hooks: BlocksHooks): Blocks {
       receivedMs: context.nowMs,
       from,
       digests: new Map(),
+      bundles: new Set(block.work.kind === 'task' ? [block.work.bundle] : []),
       round: 0,
       status: 'CHECKED',
     }

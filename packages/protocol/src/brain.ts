@@ -44,6 +44,7 @@ export function createBrain(config: BrainConfig): Brain {
   const blocks = createBlocks(context, {
     onTip,
     onChecked: (candidate) => verifier.onChecked(candidate),
+    onBundle: (candidate, bundle) => verifier.onBundle(candidate, bundle),
   })
   const verifier = createVerifier(context, blocks)
   const worker = createWorker(context)

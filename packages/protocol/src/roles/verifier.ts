@@ -14,9 +14,12 @@ import { drawVerifier, signDigest } from '../verification/sortition.ts'
 const BUNDLE_BYTES_MAX = 64 << 20
 const BLOB_OVERHEAD = 128
 const PLANS_MAX = 4
+const SEARCHES_MAX = 64
 
 export interface Verifier {
   onChecked(candidate: Candidate): void
+  /** Looks for the bundle of a replay under way at another address too. */
+  onBundle(candidate: Candidate, bundle: Hex): void
   readonly lastReplayMs: number | null
 }
 
@@ -24,11 +27,16 @@ export function createVerifier(context: Context, blocks: Blocks): Verifier {
   const { chain, params, config } = context
   const working = new Set<string>()
   const plans = new Map<string, Plan | undefined>()
+  /** Replays that wait for their bundle, by block. */
+  const searching = new Map<Hex, (bundle: Hex) => void>()
   let lastReplayMs: number | null = null
 
   return {
     get lastReplayMs() {
       return lastReplayMs
+    },
+    onBundle(candidate, bundle) {
+      searching.get(candidate.id)?.(bundle)
     },
     onChecked(candidate) {
       const ticket = context.ticket()
@@ -151,18 +159,33 @@ export function createVerifier(context: Context, blocks: Blocks): Verifier {
         step()
       })
     }
-    context.fetch(wanted.bundle, providers, BUNDLE_BYTES_MAX, keep, (bytes) => {
+    let settled = false
+    const useBundle = (bytes: Uint8Array) => {
       const bundle = decodeBundle(bytes)
       const assignment = bundle && assignmentOf(evidence, candidate.block, bundle)
-      if (!bundle || !assignment?.ok)
-        return done([], 0, { verdict: assignment ?? { ok: false, code: 'bundle-malformed', check: 10, action: 'drop' } })
-      context.fetch(assignment.tableHash, providers, 32 * 65_536, keep, (table) => {
-        const checked = checkInputs(evidence, table, bundle, (hashes) => cachedPlan(assignment.tableHash, evidence, hashes))
-        if (!checked.ok) return done([], 0, { verdict: checked })
-        inputs = checked
-        step()
-      })
-    })
+      if (!bundle || !assignment) return context.count('bundle-refused:bundle-malformed')
+      if (!assignment.ok) return context.count(`bundle-refused:${assignment.code}`)
+      context.fetch(
+        assignment.tableHash,
+        providers,
+        32 * 65_536,
+        () => keep() && !settled,
+        (table) => {
+          const checked = checkInputs(evidence, table, bundle, (hashes) => cachedPlan(assignment.tableHash, evidence, hashes))
+          // A bundle that does not fit is nobody's proven fault: its address is in nothing that is signed.
+          if (!checked.ok && checked.action === 'drop') return context.count(`bundle-refused:${checked.code}`)
+          settled = true
+          searching.delete(candidate.id)
+          if (!checked.ok) return done([], 0, { verdict: checked })
+          inputs = checked
+          step()
+        },
+      )
+    }
+    const search = (bundle: Hex) => context.fetch(bundle, providers, BUNDLE_BYTES_MAX, () => keep() && !settled, useBundle)
+    searching.set(candidate.id, search)
+    if (searching.size > SEARCHES_MAX) searching.delete(searching.keys().next().value!)
+    for (const bundle of candidate.bundles) search(bundle)
   }
 
   /** The plan of a task is the same for all its blocks; rebuilding it costs a ring of thousands of points. */
