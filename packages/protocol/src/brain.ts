@@ -263,8 +263,10 @@ export function createBrain(config: BrainConfig): Brain {
   /** Who offers to evaluate reads the history while the window is open; it is the longest part of the work. */
   function followEvaluation(task: TaskState, group: Group, me: Hex): void {
     const wanted = task.evaluators.length === 0 ? worker.standsFor(task, me) : task.evaluators.includes(me)
-    if (wanted) evaluator ??= createEvaluatorRun(context, group, me)
-    else if (evaluator?.taskId === task.id) {
+    if (wanted && !evaluator) {
+      evaluator = createEvaluatorRun(context, group, me)
+      if (lastTaskDoc?.taskId === task.id) evaluator.onMessage(lastTaskDoc)
+    } else if (!wanted && evaluator?.taskId === task.id) {
       evaluator.close()
       evaluator = undefined
     }

@@ -107,7 +107,10 @@ export function createClientRun(
       toldTo = listeners
       tell()
     }
-    if (task.state === 'EVALUATING') reveal(task)
+    if (task.state === 'EVALUATING') {
+      reveal(task)
+      tellTest(task)
+    }
     if (task.state === 'SETTLED') fetchModel(task)
   }
 
@@ -157,7 +160,10 @@ export function createClientRun(
       'task',
       context.seal({ kind: 'HELLO', taskId: task.id, peerId: context.peer, addresses: [...context.addresses] }, 'client'),
     )
-    if (task.state !== 'EVALUATING') return
+  }
+
+  /** To each evaluator, until the task is settled: he may have started again. */
+  function tellTest(task: TaskState): void {
     const { dataset } = document.ml
     const { test } = splitSegments(task.blockId, task.id, dataset.segments, dataset.testSegments)
     const bytes = context.seal({ kind: 'TEST_SEGMENTS', taskId: task.id, indices: test }, 'client')

@@ -58,7 +58,7 @@ export function createWorker(context: Context): Worker {
     return chain
       .view()
       .tasks()
-      .find((task) => (task.state === 'DEFINED' ? standsFor(task, ticketId) : worksOn(task, ticketId)))
+      .find((task) => (isOpen(task) ? standsFor(task, ticketId) : worksOn(task, ticketId)))
   }
 
   function wallet() {
@@ -144,6 +144,11 @@ export function createWorker(context: Context): Worker {
       context.seal({ kind: 'HELLO', taskId: task.id, peerId: context.peer, addresses: [...context.addresses] }, 'ticket'),
     )
   }
+}
+
+/** Its workers, or its evaluators, are still being looked for. */
+function isOpen(task: TaskState): boolean {
+  return task.state === 'DEFINED' || (task.state === 'EVALUATING' && task.evaluators.length === 0)
 }
 
 function worksOn(task: TaskState, ticketId: Hex): boolean {
