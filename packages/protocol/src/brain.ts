@@ -251,7 +251,7 @@ export function createBrain(config: BrainConfig): Brain {
       miner = undefined
     }
     if (supervisor?.taskId === taskId) {
-      supervisor.close()
+      supervisor.close(serve)
       if (!serve) supervisor = undefined
     }
     if (evaluator?.taskId === taskId) {

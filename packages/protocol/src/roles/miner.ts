@@ -21,7 +21,7 @@ import {
 } from '@pouw/primitives'
 import type { Blocks } from '../blocks.ts'
 import type { Context } from '../context.ts'
-import { sealResult } from '../envelope.ts'
+import { openMessage, sealResult } from '../envelope.ts'
 import { decodeCheckpoint, decodeHashes, encodeCheckpoint } from '../framing.ts'
 import { type Group, type Plan, planOf } from '../group.ts'
 import { lastTrainingSlot, trainingComplete } from '../history/admission.ts'
@@ -439,8 +439,10 @@ export function createMinerRun(
     context.compute({ kind: 'final-model', run: taskId, maps }, (result) => {
       if (closed || result.kind !== 'final-model') return
       context.putBlob(result.bytes)
+      const kept = stored.final && openMessage(stored.final)
+      const fits = kept && 'kind' in kept && kept.kind === 'FINAL_MODEL' && kept.modelHash === result.hash
       finalMessage =
-        stored.final ??
+        (fits ? stored.final : undefined) ??
         context.seal({ kind: 'FINAL_MODEL', taskId, modelHash: result.hash, lastSequence: last?.message.sequence ?? 0 }, 'ticket')
       context.effect({ kind: 'persist', key: finalKey(taskId), value: finalMessage })
       context.emit('training-finished', { taskId, iterations: last?.message.sequence, params: modelParams(document) })

@@ -58,7 +58,8 @@ export interface SupervisorRun {
   onResult(result: IterationResult, bytes: Uint8Array): boolean
   onMessage(message: Message, bytes: Uint8Array): void
   onTip(connected: readonly Entry[]): void
-  close(): void
+  /** @param over the task is over for good: what we signed need not be remembered any more */
+  close(over: boolean): void
 }
 
 interface Held {
@@ -172,8 +173,10 @@ export function createSupervisorRun(
     onTip() {
       publishHistory()
     },
-    close() {
+    close(over) {
       closed = true
+      // After a reorganisation the old group may come back, and must find what we signed in it.
+      if (!over) return
       // The log is a blob that the chain's records name; our way to it is not needed any more.
       for (let slot = 0; slot <= follower.log.lastSlot; slot++)
         context.effect({ kind: 'persist', key: slotKey(taskId, slot), value: undefined })
@@ -203,8 +206,10 @@ export function createSupervisorRun(
     plan = planOf(group, hashes)
     if (!plan || leader() !== me || follower.log.lastSlot >= 0) return
     // Durable before it leaves, and the same bytes after a restart (A22): the others hold the first one.
+    const kept = stored.assignment && openMessage(stored.assignment)
+    const fits = kept && 'kind' in kept && kept.kind === 'ASSIGNMENT' && kept.tableHash === tableHash
     assignment =
-      stored.assignment ??
+      (fits ? stored.assignment : undefined) ??
       context.seal({ kind: 'ASSIGNMENT', taskId, batchRoot: plan.batchRoot, tableHash, batches: hashes.length }, 'ticket')
     context.effect({ kind: 'persist', key: assignmentKey(taskId), value: assignment })
     const message = openMessage(assignment) as Message
