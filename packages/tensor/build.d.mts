@@ -1,2 +1,2 @@
-/** Compiles assembly/ to a WebAssembly module; equal sources give equal bytes. */
-export function compileKernels(): Promise<Uint8Array>
+/** Compiles assembly/ to a WebAssembly module, for one thread or for several; equal sources give equal bytes. */
+export function compileKernels(build?: 'single' | 'threaded'): Promise<Uint8Array>

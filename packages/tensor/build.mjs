@@ -12,15 +12,25 @@ const home = dirname(fileURLToPath(import.meta.url))
 const assembly = join(home, 'assembly')
 const output = join(home, 'build')
 
-/** Strict SIMD only: no relaxed operations, no imports, no allocator, pages from memory.grow. */
-const options = ['index.ts', '--outFile', 'kernels.wasm', '-O3', '--runtime', 'stub', '--enable', 'simd', '--noAssert', '--use', 'abort=', '--initialMemory', '1']
+/**
+ * Strict SIMD only: no relaxed operations, no allocator. Bytes 0 to 511 are the control block of threads, static data follows.
+ * The single build has its own memory and imports nothing; the threaded one is given a shared memory.
+ */
+const options = ['index.ts', '--outFile', 'kernels.wasm', '-O3', '--runtime', 'stub', '--enable', 'simd', '--noAssert', '--use', 'abort=']
+const builds = {
+  single: ['--memoryBase', '512', '--initialMemory', '1'],
+  threaded: ['--memoryBase', '512', '--enable', 'threads', '--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
+}
 
-/** @returns {Promise<Uint8Array>} the module */
-export async function compileKernels() {
+/**
+ * @param {'single' | 'threaded'} build
+ * @returns {Promise<Uint8Array>} the module
+ */
+export async function compileKernels(build = 'single') {
   const { default: asc } = await import('assemblyscript/asc')
   const files = new Map(sources().map((name) => [name, readFileSync(join(assembly, name), 'utf8')]))
   let bytes
-  const { error, stderr } = await asc.main(options, {
+  const { error, stderr } = await asc.main([...options, ...builds[build]], {
     readFile: (name) => files.get(name) ?? null,
     writeFile: (_name, contents) => {
       bytes = contents
@@ -32,7 +42,8 @@ export async function compileKernels() {
 }
 
 function sources() {
-  return readdirSync(assembly)
+  return readdirSync(assembly, { recursive: true })
+    .map((name) => name.replaceAll('\\', '/'))
     .filter((name) => name.endsWith('.ts'))
     .sort()
 }
@@ -50,19 +61,22 @@ async function build() {
   const target = join(output, 'kernels.js')
   const stamp = `// inputs ${inputs}\n`
   if (existsSync(target) && existsSync(join(output, 'kernels.d.ts')) && readFileSync(target, 'utf8').startsWith(stamp)) return
-  const bytes = await compileKernels()
+  const bytes = await compileKernels('single')
+  const threaded = await compileKernels('threaded')
   const version = createHash('sha256').update(bytes).digest('hex')
   mkdirSync(output, { recursive: true })
   replace(
     join(output, 'kernels.d.ts'),
-    `/** The compiled kernels, a WebAssembly module without imports. */\nexport const kernelBytes: Uint8Array<ArrayBuffer>\n/** SHA-256 of kernelBytes, lower-case hex. */\nexport const kernelVersion: string\n`,
+    `/** The compiled kernels, a WebAssembly module without imports. */\nexport const kernelBytes: Uint8Array<ArrayBuffer>\n/** The same kernels for threads; imports env.memory, which is shared. */\nexport const threadedKernelBytes: Uint8Array<ArrayBuffer>\n/** SHA-256 of kernelBytes, lower-case hex. */\nexport const kernelVersion: string\n`,
   )
   replace(
     target,
-    `${stamp}export const kernelVersion = '${version}'\nexport const kernelBytes = Uint8Array.from(atob('${Buffer.from(bytes).toString('base64')}'), (c) => c.charCodeAt(0))\n`,
+    `${stamp}const decode = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))\nexport const kernelVersion = '${version}'\nexport const kernelBytes = decode('${base64(bytes)}')\nexport const threadedKernelBytes = decode('${base64(threaded)}')\n`,
   )
   console.log(`kernels: ${bytes.length} bytes, ${version}`)
 }
+
+const base64 = (bytes) => Buffer.from(bytes).toString('base64')
 
 /** A reader sees the old file or the new one, never a part. */
 function replace(path, text) {

@@ -18,24 +18,23 @@ export function gemmScratchBytes(): u32 {
 
 /** y[m,n] = x[m,k] w[n,k]ᵀ: a dense layer forward. */
 export function gemmNT(m: u32, n: u32, k: u32, x: usize, w: usize, y: usize, scratch: usize): void {
-  gemm(m, n, k, x, <usize>k << 2, true, w, <usize>k << 2, true, y, scratch)
+  gemm(m, n, k, x, <usize>k << 2, true, w, <usize>k << 2, true, y, <usize>n << 2, scratch)
 }
 
 /** dx[m,k] = dy[m,n] w[n,k]: the gradient of a layer's input; sums over n. */
 export function gemmNN(m: u32, n: u32, k: u32, dy: usize, w: usize, dx: usize, scratch: usize): void {
-  gemm(m, k, n, dy, <usize>n << 2, true, w, <usize>k << 2, false, dx, scratch)
+  gemm(m, k, n, dy, <usize>n << 2, true, w, <usize>k << 2, false, dx, <usize>k << 2, scratch)
 }
 
 /** dw[n,k] = dy[m,n]ᵀ x[m,k]: the gradient of a layer's weight; sums over m. */
 export function gemmTN(m: u32, n: u32, k: u32, dy: usize, x: usize, dw: usize, scratch: usize): void {
-  gemm(n, k, m, dy, <usize>n << 2, false, x, <usize>k << 2, false, dw, scratch)
+  gemm(n, k, m, dy, <usize>n << 2, false, x, <usize>k << 2, false, dw, <usize>k << 2, scratch)
 }
 
 /**
- * aByRow: A is stored [m,k] (else [k,m]); bByColumn: B is stored [n,k] (else [k,n]); lda and ldb are row lengths in bytes.
+ * aByRow: A is stored [m,k] (else [k,m]); bByColumn: B is stored [n,k] (else [k,n]); lda, ldb and ldc are row lengths in bytes.
  */
-function gemm(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow: bool, b: usize, ldb: usize, bByColumn: bool, c: usize, scratch: usize): void {
-  const ldc: usize = <usize>n << 2
+export function gemm(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow: bool, b: usize, ldb: usize, bByColumn: bool, c: usize, ldc: usize, scratch: usize): void {
   const blockA = scratch
   const blockB = scratch + B_BLOCK
   const tile = scratch + TILE

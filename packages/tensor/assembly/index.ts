@@ -1,3 +1,4 @@
+export { dismiss, run, serve } from './interpreter'
 export { gemmNN, gemmNT, gemmScratchBytes, gemmTN } from './gemm'
 export { addBias, allFinite, axpy, relu, reluBackward, scaleBytes, scaleFloats } from './elementwise'
 export { columnSums, countCorrect, sumLanes } from './reductions'

@@ -5,8 +5,8 @@ export interface Arena {
   readonly bytes: number
 }
 
-/** WebAssembly's static data lies below this offset, and offset 0 stays free to mean "none". */
-const firstFree = 1024
+/** The threads' control block and WebAssembly's static data lie below this offset, and offset 0 stays free to mean "none". */
+const firstFree = 16384
 /** Offsets are 32 bits wide in WebAssembly. */
 const bytesMax = 2 ** 32 - 65536
 

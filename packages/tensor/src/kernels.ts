@@ -6,6 +6,8 @@
  * Rounding and order: README of this package.
  */
 export interface Kernels {
+  /** Runs the program in bytes [from, to) of the memory on `threads` threads; returns when all of it is done. */
+  run(from: number, to: number, threads: number): void
   /** Bytes of scratch that each gemm needs. */
   gemmScratchBytes(): number
   /** y[m,n] = x[m,k] w[n,k]ᵀ */
@@ -58,6 +60,10 @@ export interface Kernels {
 export interface Backend {
   readonly memory: ArrayBuffer
   readonly kernels: Kernels
+  /** How many threads serve `run`; the caller's is one of them. */
+  readonly threads: number
+  /** Ends the other threads. */
+  close(): void
 }
 
 export type BackendName = 'wasm' | 'reference'

@@ -17,7 +17,7 @@ export function gemmTN(m: number, n: number, k: number, dy: Float32Array, x: Flo
 }
 
 /** c[m,n] = sum over p of a[i,p] b[p,j]; each operand has a stride for its row and its column. */
-function gemm(
+export function gemm(
   m: number,
   n: number,
   k: number,
@@ -28,6 +28,7 @@ function gemm(
   bRow: number,
   bColumn: number,
   c: Float32Array,
+  cRow = n,
 ): void {
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < n; j++) {
@@ -38,7 +39,7 @@ function gemm(
         for (let p = p0; p < end; p++) sum = Math.fround(sum + Math.fround(a[i * aRow + p * aColumn]! * b[p * bRow + j * bColumn]!))
         total = p0 === 0 ? sum : Math.fround(total + sum)
       }
-      c[i * n + j] = total
+      c[i * cRow + j] = total
     }
   }
 }

@@ -2,6 +2,8 @@ import type { Backend, Kernels } from '../kernels.ts'
 import * as elementwise from './elementwise.ts'
 import { exp, log } from './exponential.ts'
 import * as gemm from './gemm.ts'
+import { interpret } from './interpreter.ts'
+import { createReferenceMemory } from './memory.ts'
 import { philox, philoxUniform } from './philox.ts'
 import { columnSums, countCorrect, sumLanes } from './reductions.ts'
 import { softmaxCrossEntropy } from './softmax.ts'
@@ -17,6 +19,7 @@ export function createReferenceBackend(bytes: number): Backend {
   // Word lists may name any coordinate, so the counts reach to the end of the memory where no size is passed.
   const counts = (at: number) => new Int32Array(memory, at, (bytes - at) >> 2)
   const kernels: Kernels = {
+    run: (from, to) => interpret(createReferenceMemory(memory), from, to),
     gemmScratchBytes: () => 0,
     gemmNT: (m, n, k, x, w, y) => gemm.gemmNT(m, n, k, f(x, m * k), f(w, n * k), f(y, m * n)),
     gemmNN: (m, n, k, dy, w, dx) => gemm.gemmNN(m, n, k, f(dy, m * n), f(w, n * k), f(dx, m * k)),
@@ -54,5 +57,5 @@ export function createReferenceBackend(bytes: number): Backend {
     philoxUniform: (x, n, key0, key1, tensor) => philoxUniform(f(x, n), key0, key1, tensor),
     philoxWords: (x, c0, c1, c2, c3, key0, key1) => u32(x, 4).set(philox([c0, c1, c2, c3], key0, key1)),
   }
-  return { memory, kernels }
+  return { memory, kernels, threads: 1, close() {} }
 }

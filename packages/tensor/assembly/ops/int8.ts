@@ -1,0 +1,3 @@
+export function int8(code: u32, at: usize, thread: u32, threads: u32): void {
+  unreachable()
+}

@@ -1,0 +1,3 @@
+export function movement(code: u32, at: usize, thread: u32, threads: u32): void {
+  unreachable()
+}
