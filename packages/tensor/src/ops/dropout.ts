@@ -22,7 +22,7 @@ export const dropoutOp: Op<Attributes> = {
   },
   gradient: (graph, { inputs: [, key], attributes }, [d]) => [graph.one(dropoutOp, [d!, key!], attributes), undefined],
   words({ inputs: [x, key], outputs: [y], attributes: { rate, tensor } }, { at }) {
-    return [sizeOf(x!.shape), at(x!), at(key!), at(y!), Math.floor(rate * 2 ** 32), floatBits(1 / (1 - rate)), tensor]
+    return [sizeOf(x!.shape), at(x!), at(key!), at(y!), Math.floor(rate * 0x100000000), floatBits(1 / (1 - rate)), tensor]
   },
   inPlace: [[0, 0]],
 }
