@@ -4,7 +4,7 @@ import { sumLanes } from './reductions.ts'
 /** loss[i] = log(sum) - (x[label] - max), gradient[i] = e / sum - onehot(label): the gradient of the SUM loss. */
 export function softmaxCrossEntropy(
   logits: Float32Array,
-  labels: Uint8Array,
+  labels: ArrayLike<number>,
   gradient: Float32Array | undefined,
   loss: Float32Array,
   rows: number,
