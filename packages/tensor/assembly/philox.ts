@@ -20,7 +20,7 @@ export function philoxWords(x: usize, c0: u32, c1: u32, c2: u32, c3: u32, key0: 
   v128.store(x, philox(c0, c1, c2, c3, key0, key1))
 }
 
-function philox(c0: u32, c1: u32, c2: u32, c3: u32, key0: u32, key1: u32): v128 {
+export function philox(c0: u32, c1: u32, c2: u32, c3: u32, key0: u32, key1: u32): v128 {
   for (let round = 0; round < 10; round++) {
     const p0 = <u64>0xd2511f53 * <u64>c0
     const p1 = <u64>0xcd9e8d57 * <u64>c2
