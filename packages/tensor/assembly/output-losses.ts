@@ -1,11 +1,19 @@
 // Losses that are a sum or a mean over the outputs of a row; threads share rows.
 
-import { exp4, log1 } from './exponential'
+import { exp4 } from './exponential'
 import { firstLanes, foldLanes, loadPart, storePart } from './reductions'
 
 export const BINARY_CROSS_ENTROPY: u32 = 0x502
 export const MEAN_SQUARED_ERROR: u32 = 0x503
 export const HUBER: u32 = 0x504
+
+// Of log, as in exponential.ts.
+const LN2_HIGH: f32 = 0.693359375
+const LN2_LOW: f32 = reinterpret<f32>(0xb95e8083)
+const LOG0: f32 = reinterpret<f32>(0x3f2aaaab)
+const LOG1: f32 = reinterpret<f32>(0x3eccccf6)
+const LOG2: f32 = reinterpret<f32>(0x3e922e14)
+const LOG3: f32 = reinterpret<f32>(0x3e6eea6d)
 
 /** loss[i] by row and, unless 0, the gradient of its sum; the gradient may lie where x or t does. */
 export function outputLossRows(
@@ -80,9 +88,19 @@ function term(kind: u32, x: v128, t: v128, g: usize, left: u32, n: v128, delta: 
   return v128.bitselect(square, straight, f32x4.le(size, limit))
 }
 
+/** `log1` of four numbers from 1 to 2; NaN stays NaN. */
 function log4(x: v128): v128 {
-  let y = f32x4.splat(log1(f32x4.extract_lane(x, 0)))
-  y = f32x4.replace_lane(y, 1, log1(f32x4.extract_lane(x, 1)))
-  y = f32x4.replace_lane(y, 2, log1(f32x4.extract_lane(x, 2)))
-  return f32x4.replace_lane(y, 3, log1(f32x4.extract_lane(x, 3)))
+  const bits = i32x4.sub(x, i32x4.splat(0x3f3504f3))
+  const e = f32x4.convert_i32x4_s(i32x4.shr_s(bits, 23))
+  const m = i32x4.add(v128.and(bits, i32x4.splat(0x007fffff)), i32x4.splat(0x3f3504f3))
+  const f = f32x4.sub(m, f32x4.splat(1))
+  const s = f32x4.div(f, f32x4.add(f32x4.splat(2), f))
+  const z = f32x4.mul(s, s)
+  let r = f32x4.add(f32x4.splat(LOG2), f32x4.mul(z, f32x4.splat(LOG3)))
+  r = f32x4.add(f32x4.splat(LOG1), f32x4.mul(z, r))
+  r = f32x4.mul(z, f32x4.add(f32x4.splat(LOG0), f32x4.mul(z, r)))
+  const h = f32x4.mul(f32x4.mul(f32x4.splat(0.5), f), f)
+  const low = f32x4.add(f32x4.mul(s, f32x4.add(h, r)), f32x4.mul(e, f32x4.splat(LN2_LOW)))
+  const y = f32x4.sub(f32x4.mul(e, f32x4.splat(LN2_HIGH)), f32x4.sub(f32x4.sub(h, low), f))
+  return v128.bitselect(y, x, f32x4.eq(x, x))
 }

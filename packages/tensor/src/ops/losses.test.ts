@@ -108,6 +108,20 @@ function run(x: ArrayLike<number>, labels: ArrayLike<number>, rows: number, clas
   return { loss: executable.f32(loss).slice(), gradient: executable.f32(gradient).slice() }
 }
 
+test('binary cross entropy has the reference’s bits from saturation to saturation', () => {
+  const n = 20000
+  const [wasm, plain] = (['wasm', 'reference'] as const).map((backend) => {
+    const graph = createGraph()
+    const x = graph.input('x', [n, 1])
+    const loss = binaryCrossEntropy(graph, x, graph.input('t', [n, 1]))
+    const executable = createExecutable(graph, { keep: [loss], backend })
+    executable.f32(x).set(Float32Array.from({ length: n }, (_, i) => ((i - n / 2) / n) * 240))
+    executable.run()
+    return executable.f32(loss).slice()
+  })
+  expect(wasm).toEqual(plain)
+})
+
 test('a label outside of the classes makes its row NaN and no other', () => {
   const { loss, gradient } = run([1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3], [0, 3, -1, 2], 4, 3)
   expect(Array.from(loss, Number.isNaN)).toEqual([false, true, true, false])
