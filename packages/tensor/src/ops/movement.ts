@@ -13,7 +13,7 @@ export function flatten(graph: Graph, x: Value): Value {
 
 export const reshapeOp: Op<{ readonly shape: Shape }> = {
   name: 'reshape',
-  code: 'view',
+  code: 0,
   infer([x], { shape }) {
     if (sizeOf(shape) !== sizeOf(x!.shape))
       throw new RangeError(`reshape: expected [${shape}] to hold ${sizeOf(x!.shape)} elements of [${x!.shape}]`)
