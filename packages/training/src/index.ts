@@ -4,6 +4,13 @@
  * Nothing here knows the network, the ledger or a clock. Equal input gives equal bits on every machine and backend (spec 5.2, 9.1).
  */
 
+export type { Architecture } from './architectures/architecture.ts'
+export { architecture } from './architectures/architecture.ts'
+export { cnn } from './architectures/cnn.ts'
+export { gpt } from './architectures/gpt.ts'
+export { mlp } from './architectures/mlp.ts'
+export { resnet } from './architectures/resnet.ts'
+export { vit } from './architectures/vit.ts'
 export type { Assignment } from './assignment.ts'
 export { assignBatches } from './assignment.ts'
 export type { Batch, CutBatch } from './batches.ts'
@@ -14,6 +21,11 @@ export type { FillerEngine, FillerParams, FillerRun, FillerStep } from './filler
 export { createFiller, createFillerEngine, fillerBatchBytes, fillerMessageHash, fillerParams, fillerSeed, replayFiller } from './filler.ts'
 export type { IterationFailure, IterationOutput } from './iteration.ts'
 export { openMap } from './iteration.ts'
+export type { Forward, ForwardOptions } from './layers/build.ts'
+export { buildForward, buildLoss } from './layers/build.ts'
+export type { DeclaredLayer, DeclaredModel, Tensor } from './layers/declare.ts'
+export { countParameters, declareModel } from './layers/declare.ts'
+export type { InputSpec, LayerSpec, LossSpec, ModelSpec } from './layers/spec.ts'
 export type { Backend } from './model.ts'
 export { initialWeights } from './model.ts'
 export type { ReplayInput, ReplayOutput, ReplayTrainer } from './replay.ts'
