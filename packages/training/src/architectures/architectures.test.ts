@@ -88,3 +88,23 @@ test('tensors follow one another, layer by layer', () => {
   expect(model.parameters.slice(0, 3).map(({ name }) => name)).toEqual(['stem.conv.weight', 'stem.norm.weight', 'stem.norm.bias'])
   expect(model.states[0]!.name).toBe('stem.norm.running-mean')
 })
+
+test('refuses tensors that would share a name', () => {
+  const layers: LayerSpec[] = [
+    { id: 'r', type: 'reshape', shape: [8, 24] },
+    { id: 'a', type: 'attention', heads: 4 },
+    { id: 'a.in', nodes: 3 },
+  ]
+  expect(() => declareModel(image(...layers))).toThrow(
+    new RangeError('layer a.in: expected names of its own for its tensors, received a.in.weight, which is taken'),
+  )
+})
+
+test('refuses a table with fewer rows than there are tokens', () => {
+  const spec: ModelSpec = {
+    input: { kind: 'tokens', length: 4, vocabulary: 9 },
+    layers: [{ id: 'e', type: 'embedding', vocabulary: 8, width: 2 }],
+    loss: { type: 'softmax-cross-entropy' },
+  }
+  expect(() => declareModel(spec)).toThrow(new RangeError('layer e: embedding: expected a vocabulary of 9 or more, received 8'))
+})

@@ -53,6 +53,8 @@ export function declareModel(spec: ModelSpec): DeclaredModel {
   const shapes = new Map<string, readonly number[]>([['input', inputShape]])
   const earlier = new Map<string, LayerSpec>()
   const layers: DeclaredLayer[] = []
+  // An attention `a` has `a.in.weight`, and so would a dense layer `a.in`.
+  const names = new Set<string>()
   let parameterCount = 0
   let stateCount = 0
   let before = 'input'
@@ -68,11 +70,16 @@ export function declareModel(spec: ModelSpec): DeclaredModel {
         return shape
       })
       const tokens = inputs.map((name) => name === 'input' && spec.input.kind === 'tokens')
+      if (layer.type === 'embedding' && spec.input.kind === 'tokens' && layer.vocabulary < spec.input.vocabulary)
+        throw new RangeError(`embedding: expected a vocabulary of ${spec.input.vocabulary} or more, received ${layer.vocabulary}`)
       const { shape, parameters, states } = declareLayer(layer, received, tokens, earlier)
       assertShape('output', shape)
       const place = (offset: number, [name, extents]: readonly [string, readonly number[]]): Tensor => {
         assertShape(name, extents)
-        return { name: `${id}.${name}`, shape: extents, offset, size: product(extents) }
+        const full = `${id}.${name}`
+        if (names.has(full)) throw new RangeError(`expected names of its own for its tensors, received ${full}, which is taken`)
+        names.add(full)
+        return { name: full, shape: extents, offset, size: product(extents) }
       }
       const made: DeclaredLayer = {
         layer,
