@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { countParameters, declareModel } from '../layers/declare.ts'
+import { initialStates } from '../layers/initial-states.ts'
 import type { LayerSpec, ModelSpec } from '../layers/spec.ts'
 import { cnn } from './cnn.ts'
 import { gpt } from './gpt.ts'
@@ -107,4 +108,12 @@ test('refuses a table with fewer rows than there are tokens', () => {
     loss: { type: 'softmax-cross-entropy' },
   }
   expect(() => declareModel(spec)).toThrow(new RangeError('layer e: embedding: expected a vocabulary of 9 or more, received 8'))
+})
+
+test('running statistics begin as those of a standard distribution', () => {
+  const layers: LayerSpec[] = [
+    { id: 'a', type: 'batch-norm' },
+    { id: 'b', type: 'batch-norm' },
+  ]
+  expect([...initialStates(declareModel(image(...layers)))]).toEqual([0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1])
 })
