@@ -1,4 +1,5 @@
 import { type Backend, type BackendName, createArena, createBackend, type Profile, sizeOf } from '@pouw/tensor'
+import { initialStates } from '../layers/initial-states.ts'
 import type { Model } from '../layers/model.ts'
 import { buildPass, firstNonFinite, type Homes, linkPass, type Pass, type Program, planFewer, planPass } from './program.ts'
 
@@ -21,18 +22,19 @@ export interface Net {
   /** Running statistics, all of them one after the other. */
   readonly states: Float32Array
   /**
-   * Takes 1 to `batch` rows; features `[rows, ...input shape]` of u8 or f32, each multiplied once by the binary32 scale (A25).
+   * Takes 1 to `batch` rows; features `[rows, ...input shape]` of u8 or f32, each multiplied once by the binary32 scale (A25), and what is wanted of
+   * them: a class for each row of the output, or f32 targets of the output's shape, as the loss asks.
    *
    * @throws RangeError if sizes disagree or a label is no class
    */
-  loadBatch(features: Uint8Array | Float32Array, labels: Uint8Array | Int32Array, scale: number): void
-  /** The same for a model of tokens i32 `[rows, length]`; labels: one class for each row of the output. */
-  loadTokens(tokens: Int32Array, labels: Int32Array): void
+  loadBatch(features: Uint8Array | Float32Array, wanted: Uint8Array | Int32Array | Float32Array, scale: number): void
+  /** The same for a model of tokens i32 `[rows, length]`. */
+  loadTokens(tokens: Int32Array, wanted: Int32Array | Float32Array): void
   /** The two words that dropout draws from in the next `backward`; zero at first. */
   setKey(low: number, high: number): void
   /** Forward pass, then the gradient of the SUM loss into `gradient` (spec 9.1 step 3). Running statistics move. */
   backward(): { lossSum: number; correct: number }
-  /** Loss and hits of the loaded batch at the present weights (spec 9.1 step 9). */
+  /** Loss and hits (0 where the loss has no classes) of the loaded batch at the present weights (spec 9.1 step 9). */
   forward(): { lossSum: number; correct: number }
   /** Copy, float32 `[rows, ...output shape]`, of the last pass; call it before anything else overwrites it. */
   logits(): Float32Array
@@ -89,11 +91,12 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
   const build = (training: boolean, rows: number) => buildPass(model.spec, rows, { training, profile, checkpoint })
   const passes = { train: build(true, batch), predict: build(false, batch) }
   const plans = { train: planPass(passes.train, 1), predict: planPass(passes.predict, 1) }
-  const { input, output } = passes.train.forward
+  const { output, inputs } = passes.train.forward
   const classes = output.shape.at(-1)!
-  const sampleSize = sizeOf(input.shape) / batch
-  const labelsPerRow = sizeOf(passes.train.labels.shape) / batch
-  const stateSize = model.states.reduce((size, { shape }) => size + sizeOf(shape), 0)
+  const sampleSize = sizeOf(inputs.data.shape) / batch
+  const { wanted } = passes.train
+  const wantedPerRow = sizeOf(wanted.shape) / batch
+  const stateSize = model.declared.stateCount
 
   const arena = createArena()
   const w = arena.take(4 * params)
@@ -102,16 +105,17 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
   const s = arena.take(4 * stateSize)
   const x = arena.take(4 * batch * sampleSize)
   const bytesAt = arena.take(batch * sampleSize)
-  const labelsAt = arena.take(4 * batch * labelsPerRow)
+  const wantedAt = arena.take(4 * batch * wantedPerRow)
   const keyAt = arena.take(8)
+  const zerosAt = arena.take(4 * batch)
   const overdriveAt = arena.take(4)
   const piece = arena.take(4 * Math.min(params, PIECE_WORDS))
   // Counts of peers' words and the words of an own map lie where activations lie at other times.
   const region = arena.take(Math.max(plans.train.bytes, plans.predict.bytes, 4 * params))
-  const homes: Homes = { input: x, labels: labelsAt, key: keyAt, weights: w, gradient: g, states: s, region }
+  const homes: Homes = { input: x, wanted: wantedAt, key: keyAt, zeros: zerosAt, weights: w, gradient: g, states: s, region }
   const link = (kind: 'train' | 'predict', pass: Pass): Program => {
     const plan = pass === passes[kind] ? plans[kind] : planFewer(plans[kind], passes[kind], pass)
-    return { pass, plan, words: linkPass(pass, plan, homes) }
+    return linkPass(pass, plan, homes)
   }
   const full = { train: link('train', passes.train), predict: link('predict', passes.predict) }
   // A pass of fewer rows has as many words as the full one, so the last such pass of each kind can lie beside it.
@@ -128,7 +132,7 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
   }
   const pieceView = new Uint32Array(memory, piece, Math.min(params, PIECE_WORDS))
   const wordView = new Uint32Array(memory, region, params)
-  const labelView = new Int32Array(memory, labelsAt, batch * labelsPerRow)
+  const wantedView = new (wanted.dtype === 'i32' ? Int32Array : Float32Array)(memory, wantedAt, batch * wantedPerRow)
   const byteView = new Uint8Array(memory, bytesAt, batch * sampleSize)
   const featureView = new Float32Array(memory, x, batch * sampleSize)
   const tokenView = new Int32Array(memory, x, batch * sampleSize)
@@ -138,11 +142,7 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
   let rows = 0
   let last: Program | undefined
 
-  let state = 0
-  for (const { shape, initial } of model.states) {
-    views.states.fill(initial, state, state + sizeOf(shape))
-    state += sizeOf(shape)
-  }
+  views.states.set(initialStates(model.declared))
   for (const kind of ['train', 'predict'] as const) new Uint32Array(memory, programsAt[kind]).set(full[kind].words)
 
   function programFor(kind: 'train' | 'predict'): { readonly program: Program; readonly at: number } {
@@ -158,24 +158,27 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
     return { program: found.program, at }
   }
 
-  const placeOf = ({ plan }: Program, value: Pass['lossSum']) => region + (plan.place(value) as number)
-
   function run(kind: 'train' | 'predict'): { lossSum: number; correct: number } {
     const { program, at } = programFor(kind)
     kernels.run(at, at + 4 * program.words.length, threads)
     last = program
     return {
-      lossSum: new Float32Array(memory, placeOf(program, program.pass.lossSum), 1)[0]!,
-      correct: new Int32Array(memory, placeOf(program, program.pass.correct), 1)[0]!,
+      lossSum: new Float32Array(memory, program.at(program.pass.lossSum), 1)[0]!,
+      correct: program.pass.correct ? new Int32Array(memory, program.at(program.pass.correct), 1)[0]! : 0,
     }
   }
 
-  function takeLabels(labels: Uint8Array | Int32Array): number {
-    const count = labels.length / labelsPerRow
+  /** How many rows these are wanted for. */
+  function checkWanted(given: Uint8Array | Int32Array | Float32Array): number {
+    const what = wanted.dtype === 'i32' ? 'labels' : 'targets'
+    const count = given.length / wantedPerRow
     if (!Number.isInteger(count) || count < 1 || count > batch)
-      throw new RangeError(`labels: expected 1 to ${batch} rows${labelsPerRow === 1 ? '' : ` of ${labelsPerRow}`}, received ${count}`)
-    for (const label of labels)
-      if (label >= classes || label < 0) throw new RangeError(`label: expected a class below ${classes}, received ${label}`)
+      throw new RangeError(`${what}: expected 1 to ${batch} rows${wantedPerRow === 1 ? '' : ` of ${wantedPerRow}`}, received ${count}`)
+    if (wanted.dtype === 'i32') {
+      for (const label of given)
+        if (!Number.isInteger(label) || label >= classes || label < 0)
+          throw new RangeError(`label: expected a class below ${classes}, received ${label}`)
+    }
     return count
   }
 
@@ -206,9 +209,9 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
     batch,
     bytes: arena.bytes,
     ...views,
-    loadBatch(features, labels, scale) {
+    loadBatch(features, given, scale) {
       if (model.spec.input.kind !== 'features') throw new RangeError('net: expected tokens, received features')
-      const count = takeLabels(labels)
+      const count = checkWanted(given)
       const size = count * sampleSize
       if (features.length !== size)
         throw new RangeError(`features: expected ${count} x ${sampleSize} = ${size} values, received ${features.length}`)
@@ -220,20 +223,20 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
         featureView.set(features)
         kernels.scaleFloats(x, scale, size)
       }
-      labelView.set(labels)
+      wantedView.set(given)
       rows = count
     },
-    loadTokens(tokens, labels) {
+    loadTokens(tokens, given) {
       const { spec } = model
       if (spec.input.kind !== 'tokens') throw new RangeError('net: expected features, received tokens')
       const { vocabulary } = spec.input
-      const count = takeLabels(labels)
+      const count = checkWanted(given)
       if (tokens.length !== count * sampleSize)
         throw new RangeError(`tokens: expected ${count} x ${sampleSize} = ${count * sampleSize}, received ${tokens.length}`)
       for (const token of tokens)
         if (token < 0 || token >= vocabulary) throw new RangeError(`token: expected a number below ${vocabulary}, received ${token}`)
       tokenView.set(tokens)
-      labelView.set(labels)
+      wantedView.set(given)
       rows = count
     },
     setKey(low, high) {
@@ -243,7 +246,7 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
     forward: () => run('predict'),
     logits() {
       if (!last) throw new RangeError('net: expected a forward pass just before, received none')
-      return new Float32Array(memory, placeOf(last, last.pass.forward.output), sizeOf(last.pass.forward.output.shape)).slice()
+      return new Float32Array(memory, last.at(last.pass.forward.output), sizeOf(last.pass.forward.output.shape)).slice()
     },
     applyPeers(maps, step) {
       if (!Number.isFinite(Math.fround(step))) throw new RangeError(`step: expected a finite binary32 number, received ${step}`)
@@ -271,7 +274,7 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
     nonFiniteLayer() {
       const { program, at } = programFor('train')
       last = undefined
-      return firstNonFinite(program, at, region, backend)
+      return firstNonFinite(program, at, backend)
     },
   }
 }

@@ -11,25 +11,21 @@ import {
   planMemory,
   scaleBy,
   sizeOf,
-  softmaxCrossEntropy,
-  sumAll,
   type Value,
   writeProgram,
 } from '@pouw/tensor'
-import { buildForward, type Forward } from '../layers/build.ts'
+import { buildForward, buildLoss, type Forward } from '../layers/build.ts'
 import type { ModelSpec } from '../layers/spec.ts'
 
 /** The graph of one pass for a number of rows, with the values that its owner reads and writes. */
 export interface Pass {
   readonly graph: Graph
   readonly forward: Forward
-  /** i32, one class a row of the output. */
-  readonly labels: Value
+  /** i32, one class a row of the output, or f32 targets of its shape. */
+  readonly wanted: Value
   /** f32 [1], the SUM loss; i32 [1], the hits. */
   readonly lossSum: Value
-  readonly correct: Value
-  /** i32 [2], if a layer is random. */
-  readonly key: Value | undefined
+  readonly correct: Value | undefined
   /** Gradients of the parameters, in their order; of one that nothing depends on, none. */
   readonly gradients: readonly (Value | undefined)[]
 }
@@ -42,25 +38,13 @@ export interface PassOptions {
 
 /** Forward pass and loss; with `training` also the gradients of the SUM loss. */
 export function buildPass(spec: ModelSpec, rows: number, { training, profile, checkpoint }: PassOptions): Pass {
-  if (spec.loss.type !== 'softmax-cross-entropy') throw new RangeError(`loss ${spec.loss.type} is not implemented`)
   const graph = createGraph(profile)
-  let key: Value | undefined
-  const forward = buildForward(graph, spec, rows, {
-    training,
-    key: () => {
-      key ??= graph.input('key', [2], 'i32')
-      return key
-    },
-  })
+  const forward = buildForward(graph, spec, rows, { training })
   const { output, parameters } = forward
-  const labels = graph.input('labels', [sizeOf(output.shape.slice(0, -1))], 'i32')
-  const loss = graph.layer('loss', () => softmaxCrossEntropy(graph, output, labels, { gradient: training }))
-  const lossSum = sumAll(graph, loss)
-  const correct = countCorrect(graph, output, labels)
-  const found = training
-    ? differentiate(graph, { loss, wanted: parameters.map(({ value }) => value), checkpoint })
-    : new Map<Value, Value>()
-  return { graph, forward, labels, lossSum, correct, key, gradients: ownPlaces(graph, parameters, found) }
+  const { loss, sum, wanted } = buildLoss(graph, spec.loss, output, training)
+  const correct = wanted.dtype === 'i32' ? countCorrect(graph, output, wanted) : undefined
+  const found = training ? differentiate(graph, { loss, wanted: parameters, checkpoint }) : new Map<Value, Value>()
+  return { graph, forward, wanted, lossSum: sum, correct, gradients: ownPlaces(graph, parameters, found) }
 }
 
 /**
@@ -70,7 +54,7 @@ export function buildPass(spec: ModelSpec, rows: number, { training, profile, ch
 function ownPlaces(graph: Graph, parameters: Forward['parameters'], found: ReadonlyMap<Value, Value>): (Value | undefined)[] {
   const source = new Map(graph.nodes.flatMap((node) => (node.op.code === 0 ? [[node.outputs[0]!, node.inputs[0]!] as const] : [])))
   const taken = new Set<Value>()
-  return parameters.map(({ value }) => {
+  return parameters.map((value) => {
     const gradient = found.get(value)
     if (!gradient) return undefined
     let root = gradient
@@ -86,11 +70,13 @@ export interface Program {
   readonly pass: Pass
   readonly plan: Plan
   readonly words: Uint32Array<ArrayBuffer>
+  /** Byte offset of any value of the pass. */
+  at(value: Value): number
 }
 
 export function planPass(pass: Pass, threads: number): Plan {
   const fixed = new Set(pass.gradients.filter((gradient) => gradient !== undefined))
-  return planMemory(pass.graph, { threads, keep: [pass.forward.output, pass.lossSum, pass.correct], fixed })
+  return planMemory(pass.graph, { threads, keep: [pass.forward.output, pass.lossSum, ...(pass.correct ? [pass.correct] : [])], fixed })
 }
 
 /** A pass of fewer rows in the places of a full one. */
@@ -101,8 +87,10 @@ export function planFewer(plan: Plan, full: Pass, fewer: Pass): Plan {
 /** Where the owner's arrays lie, byte offsets. */
 export interface Homes {
   readonly input: number
-  readonly labels: number
+  readonly wanted: number
   readonly key: number
+  /** Zeros, one word a row. */
+  readonly zeros: number
   /** Flat arrays. */
   readonly weights: number
   readonly gradient: number
@@ -111,14 +99,16 @@ export interface Homes {
 }
 
 /** The instructions of a pass for memory laid out as `homes` says. */
-export function linkPass(pass: Pass, plan: Plan, homes: Homes): Uint32Array<ArrayBuffer> {
+export function linkPass(pass: Pass, plan: Plan, homes: Homes): Program {
   const places = new Map<Value, number>([
-    [pass.forward.input, homes.input],
-    [pass.labels, homes.labels],
+    [pass.forward.inputs.data, homes.input],
+    [pass.wanted, homes.wanted],
   ])
-  if (pass.key) places.set(pass.key, homes.key)
+  const { key, zeros } = pass.forward.inputs
+  if (key) places.set(key, homes.key)
+  if (zeros) places.set(zeros, homes.zeros)
   let [weight, gradient] = [homes.weights, homes.gradient]
-  for (const [i, { value }] of pass.forward.parameters.entries()) {
+  for (const [i, value] of pass.forward.parameters.entries()) {
     places.set(value, weight)
     const made = pass.gradients[i]
     if (made) places.set(plan.root(made), gradient)
@@ -126,39 +116,40 @@ export function linkPass(pass: Pass, plan: Plan, homes: Homes): Uint32Array<Arra
     gradient += bytesOf(value)
   }
   let state = homes.states
-  for (const { value } of pass.forward.states) {
+  for (const value of pass.forward.states) {
     places.set(value, state)
     state += bytesOf(value)
   }
-  return writeProgram(plan, homes.region, (value) => {
+  const home = (value: Value): number => {
     const at = places.get(value)
     if (at === undefined) throw new RangeError(`value ${value.name} has no place`)
     return at
-  })
+  }
+  return {
+    pass,
+    plan,
+    words: writeProgram(plan, homes.region, home),
+    at(value) {
+      const place = plan.place(value)
+      return typeof place === 'number' ? homes.region + place : home(place ?? value)
+    },
+  }
 }
 
 /**
  * Runs a program instruction by instruction and answers the first layer one of whose results is NaN or infinite, for a message to people.
  *
- * @param at byte offset of the program
+ * @param from byte offset of the program
  */
-export function firstNonFinite(
-  { pass, plan, words }: Program,
-  at: number,
-  region: number,
-  { kernels, threads }: Backend,
-): string | undefined {
+export function firstNonFinite({ plan, words, at }: Program, from: number, { kernels, threads }: Backend): string | undefined {
   let position = 0
   for (const node of plan.nodes) {
     if (node.op.code === 0) continue
-    const length = 4 * words[position + 1]!
-    kernels.run(at + 4 * position, at + 4 * position + length, threads)
-    position += length / 4
-    for (const output of node.outputs) {
-      const place = plan.place(output)
-      if (output.dtype === 'f32' && typeof place === 'number' && kernels.allFinite(region + place, sizeOf(output.shape)) === 0)
-        return node.layer || node.op.name
-    }
+    const next = position + words[position + 1]!
+    kernels.run(from + 4 * position, from + 4 * next, threads)
+    position = next
+    for (const output of node.outputs)
+      if (output.dtype === 'f32' && kernels.allFinite(at(output), sizeOf(output.shape)) === 0) return node.layer || node.op.name
   }
-  return pass.graph.nodes.length === 0 ? undefined : 'gradient'
+  return undefined
 }
