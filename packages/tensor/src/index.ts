@@ -23,6 +23,7 @@ export {
 export { graphBytes } from './graph/graph-bytes.ts'
 export type { Backend, BackendName, Kernels } from './kernels.ts'
 export { createExecutable, createThreadedExecutable, type Executable } from './machine/executable.ts'
+export { gelu, sigmoid, silu, tanh } from './ops/activations.ts'
 export { batchNorm } from './ops/batch-norm.ts'
 export { dropout } from './ops/dropout.ts'
 export { add, addBias, addChannelBias, multiply, scaleBy, scaleBytes, subtract } from './ops/elementwise.ts'

@@ -1,3 +1,4 @@
+import { activate, activateBackward } from '../activations'
 import { channelSums } from '../channel-sums'
 import { scaleBytes, scaleFloats } from '../elementwise'
 import { share } from '../threads'
@@ -45,6 +46,18 @@ export function elementwise(code: u32, at: usize, thread: u32, threads: u32): vo
       break
     case 0x311:
       leakyReluBackward(a, b, c, load<f32>(at, 16), from, to)
+      break
+    case 0x320:
+    case 0x321:
+    case 0x322:
+    case 0x323:
+      activate(code & 3, a, b, from, to)
+      break
+    case 0x328:
+    case 0x329:
+    case 0x32a:
+    case 0x32b:
+      activateBackward(code & 3, a, b, c, from, to)
       break
     default:
       unreachable()

@@ -7,6 +7,7 @@ import {
   embedding,
   flatten,
   type Graph,
+  gelu,
   groupNorm,
   instanceNorm,
   layerNorm,
@@ -16,8 +17,11 @@ import {
   relu,
   reshape,
   rmsNorm,
+  sigmoid,
+  silu,
   slice,
   softmax,
+  tanh,
   transpose,
   type Value,
 } from '@pouw/tensor'
@@ -94,6 +98,10 @@ export function buildLayer(graph: Graph, layer: LayerSpec, parts: LayerParts): V
     case 'leaky-relu':
       return leakyRelu(graph, x, layer.slope ?? 0.01)
     case 'relu':
+    case 'gelu':
+    case 'silu':
+    case 'tanh':
+    case 'sigmoid':
     case 'softmax':
       return activate(graph, x, layer.type)
     default:
@@ -117,6 +125,14 @@ function activate(graph: Graph, x: Value, activation: Activation): Value {
       return leakyRelu(graph, x, 0.01)
     case 'softmax':
       return softmax(graph, x)
+    case 'gelu':
+      return gelu(graph, x)
+    case 'silu':
+      return silu(graph, x)
+    case 'tanh':
+      return tanh(graph, x)
+    case 'sigmoid':
+      return sigmoid(graph, x)
     default:
       throw new RangeError(`expected an activation with an operation, received ${activation}`)
   }

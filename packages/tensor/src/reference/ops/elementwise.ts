@@ -1,3 +1,4 @@
+import { activations, slopes } from '../activations.ts'
 import { bitsFloat, type ReferenceMemory } from '../memory.ts'
 import { sumLanes } from '../reductions.ts'
 
@@ -33,6 +34,20 @@ export function elementwise(code: number, args: Uint32Array, memory: ReferenceMe
     case 0x311: {
       const slope = bitsFloat(d)
       return each(n, memory.f32(c, n), memory.f32(a, n), memory.f32(b, n), (g, y) => (y > 0 ? g : slope === 0 ? 0 : g * slope))
+    }
+    case 0x320:
+    case 0x321:
+    case 0x322:
+    case 0x323: {
+      const x = memory.f32(a, n)
+      return each(n, memory.f32(b, n), x, x, activations[code & 3]!)
+    }
+    case 0x328:
+    case 0x329:
+    case 0x32a:
+    case 0x32b: {
+      const slope = slopes[code & 3]!
+      return each(n, memory.f32(c, n), memory.f32(a, n), memory.f32(b, n), (g, v) => g * slope(v))
     }
     default:
       throw new RangeError(`elementwise: unknown operation ${code}`)
