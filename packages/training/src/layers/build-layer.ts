@@ -1,18 +1,24 @@
 import {
   add,
   addBias,
+  addChannelBias,
+  averagePool,
   batchNorm,
   concat,
+  conv2d,
   dropout,
   embedding,
   flatten,
   type Graph,
   gelu,
+  globalAveragePool,
+  globalMaxPool,
   groupNorm,
   instanceNorm,
   layerNorm,
   leakyRelu,
   matmul,
+  maxPool,
   multiply,
   relu,
   reshape,
@@ -26,6 +32,7 @@ import {
   type Value,
 } from '@pouw/tensor'
 import type { Activation, LayerSpec } from './spec.ts'
+import { windowOf } from './window.ts'
 
 /** What a layer works with; shapes have the batch in front. */
 export interface LayerParts {
@@ -57,6 +64,25 @@ export function buildLayer(graph: Graph, layer: LayerSpec, parts: LayerParts): V
       const y = biased(graph, matmul(graph, rows, weight), layer.tied === undefined ? parameters[1] : parameters[0], layer.activation)
       return x.shape.length === 2 ? y : reshape(graph, y, [...x.shape.slice(0, -1), layer.nodes])
     }
+    case 'conv2d': {
+      const [, , height, width] = x.shape
+      const { stride, padding, dilation } = windowOf(height!, width!, layer)
+      const { groups = 1, activation = 'identity' } = layer
+      const y = conv2d(graph, x, parameters[0]!, { stride, padding, dilation, groups })
+      const bias = parameters[1]
+      if (bias && activation === 'relu') return addChannelBias(graph, y, bias, { activation })
+      return activate(graph, bias ? addChannelBias(graph, y, bias) : y, activation)
+    }
+    case 'max-pool':
+    case 'average-pool': {
+      const [, , height, width] = x.shape
+      const { kernel, stride, padding } = windowOf(height!, width!, { ...layer, stride: layer.stride ?? layer.kernel })
+      return (layer.type === 'max-pool' ? maxPool : averagePool)(graph, x, { kernel, stride, padding })
+    }
+    case 'global-average-pool':
+      return globalAveragePool(graph, x)
+    case 'global-max-pool':
+      return globalMaxPool(graph, x)
     case 'batch-norm': {
       const { epsilon = 1e-5, momentum = 0.1 } = layer
       return batchNorm(graph, x, parameters[0], parameters[1], states[0]!, states[1]!, { epsilon, momentum, training })

@@ -9,8 +9,15 @@ const fl = Math.fround
 /** Family 5: losses, softmax, reductions. Every instruction begins with rows and columns. */
 export function losses(code: number, args: Uint32Array, memory: ReferenceMemory): void {
   const [rows, columns, a, b, c, d, e] = Array.from(args) as [number, number, number, number, number, number, number]
-  const x = memory.f32(a, rows * columns)
   const sameShape = (at: number) => memory.f32(at, rows * columns)
+  // The one operation that reads less than it writes.
+  if (code === 0x50a) {
+    const from = memory.f32(a, (rows - 1) * c + (columns - 1) * d + 1)
+    const y = sameShape(b)
+    for (let i = 0; i < y.length; i++) y[i] = from[Math.floor(i / columns) * c + (i % columns) * d]!
+    return
+  }
+  const x = sameShape(a)
   const outputLosses = { 1282: binaryCrossEntropy, 1283: meanSquaredError, 1284: huber }
   switch (code) {
     case 0x501:
@@ -33,12 +40,6 @@ export function losses(code: number, args: Uint32Array, memory: ReferenceMemory)
       return
     case 0x509:
       return columnSums(x, memory.f32(b, columns), rows, columns)
-    case 0x50a: {
-      const from = memory.f32(a, (rows - 1) * c + (columns - 1) * d + 1)
-      const y = sameShape(b)
-      for (let i = 0; i < y.length; i++) y[i] = from[Math.floor(i / columns) * c + (i % columns) * d]!
-      return
-    }
     case 0x50b:
       memory.i32(c, 1)[0] = countTop(x, memory.i32(b, rows), columns, d, e === 1)
       return
