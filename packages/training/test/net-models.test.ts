@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createNet, defineModel, type LayerSpec, type Net } from '../src/index.ts'
+import { cnn, createNet, defineModel, gpt, type LayerSpec, type ModelSpec, type Net } from '../src/index.ts'
 import { bits, seeded } from './seeded.ts'
 
 const sequence = defineModel({
@@ -122,3 +122,60 @@ test('regression: targets, and a loss without hits', () => {
   expect(net.backward()).toEqual({ lossSum: 0.5, correct: 0 })
   expect(Array.from(net.gradient)).toEqual([2, 3, 2])
 })
+
+const residual: ModelSpec = {
+  input: { kind: 'features', shape: [2, 6, 6] },
+  layers: [
+    { id: 'stem', type: 'conv2d', filters: 4, kernel: 3, padding: 'same', bias: false },
+    { id: 'norm', type: 'batch-norm', segment: 'a' },
+    { id: 'bend', type: 'silu', segment: 'a' },
+    { id: 'deep', type: 'conv2d', filters: 4, kernel: 3, padding: 1, groups: 2, segment: 'a' },
+    { id: 'sum', type: 'add', inputs: ['stem', 'deep'] },
+    { id: 'pool', type: 'max-pool', kernel: 3, stride: 2, padding: 1 },
+    { id: 'mean', type: 'global-average-pool' },
+    { id: 'out', nodes: 3, activation: 'tanh' },
+  ],
+  loss: { type: 'softmax-cross-entropy' },
+}
+
+for (const [name, spec] of [
+  ['cnn', cnn()],
+  ['residual', residual],
+  ['gpt', gpt({ layers: 2, heads: 2, width: 8, time: 7, vocabulary: 11 })],
+] as const) {
+  test(`${name}: both backends and a checkpointed pass have the same bits, and it learns`, () => {
+    const model = defineModel(spec)
+    const nets = [createNet(model, 2), createNet(model, 2, { backend: 'reference' }), createNet(model, 2, { checkpoint: true })] as const
+    const random = seeded(11)
+    for (const { name: tensor, offset, size, shape } of model.tensors) {
+      for (let i = 0; i < size; i++) {
+        const bound = shape.length === 1 ? 0 : Math.sqrt(6 / (size / shape[0]!))
+        const start = shape.length === 1 && tensor.endsWith('.weight') ? 1 : (random() * 2 - 1) * bound
+        for (const net of nets) net.weights[offset + i] = start
+      }
+    }
+    const { input } = spec
+    const rows = 2 * (input.kind === 'tokens' ? input.length : 1)
+    const labels = Int32Array.from({ length: rows }, (_, i) => (i * 5) % 3)
+    const size = input.kind === 'tokens' ? rows : 2 * input.shape.reduce((a, b) => a * b, 1)
+    const values = Array.from({ length: size }, () => random())
+    const losses: number[] = []
+    for (let step = 0; step < 8; step++) {
+      const results = nets.map((net) => {
+        if (input.kind === 'tokens')
+          net.loadTokens(
+            Int32Array.from(values, (v) => Math.floor(v * input.vocabulary)),
+            labels,
+          )
+        else net.loadBatch(Float32Array.from(values), labels, 1)
+        const before = net.backward()
+        const { words } = net.exchange(0.05, 0.005)
+        return { before, words, after: net.forward(), weights: bits(net.weights), gradient: bits(net.gradient), states: bits(net.states) }
+      })
+      expect(results[1], `reference, step ${step}`).toEqual(results[0])
+      expect(results[2], `checkpoints, step ${step}`).toEqual(results[0])
+      losses.push(results[0]!.before.lossSum)
+    }
+    expect(losses.at(-1)!).toBeLessThan(losses[0]!)
+  })
+}

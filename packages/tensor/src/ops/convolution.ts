@@ -33,7 +33,7 @@ type Attributes = {
 
 /** Weight gradients below this size are summed in parts of images, so that threads can share them. */
 const partedSize = 65536
-const partsMax = 8
+const imageParts = 8
 
 export const convolutionOp: Op<Attributes> = {
   name: 'conv2d',
@@ -96,7 +96,7 @@ const weightGradientOp: Op<GradientAttributes> = {
 
 /** Parts of images whose sums are stored and then added: a matter of shapes alone. */
 function parts(x: Shape, w: Shape): number {
-  return sizeOf(w) <= partedSize ? Math.min(partsMax, x[0]!) : 1
+  return sizeOf(w) <= partedSize ? Math.min(imageParts, x[0]!) : 1
 }
 
 function oneScratch(w: Shape, y: Shape): number {

@@ -24,3 +24,22 @@ export function softmaxCrossEntropy(
     gradient[i * classes + label]! -= 1
   }
 }
+
+/** y = e / S of rows. */
+export function softmax(x: Float32Array, y: Float32Array, columns: number): void {
+  for (let at = 0; at < x.length; at += columns) {
+    let top = x[at]!
+    for (let j = 1; j < columns; j++) if (x[at + j]! > top) top = x[at + j]!
+    const e = x.slice(at, at + columns).map((value) => exp(Math.fround(value - top)))
+    const sum = sumLanes(e)
+    for (let j = 0; j < columns; j++) y[at + j] = e[j]! / sum
+  }
+}
+
+/** dx = Math.fround(y Math.fround(d - s)), s = sum of Math.fround(d y) by lanes. */
+export function softmaxBackward(y: Float32Array, d: Float32Array, dx: Float32Array, columns: number): void {
+  for (let at = 0; at < y.length; at += columns) {
+    const sum = sumLanes(d.slice(at, at + columns).map((value, j) => value * y[at + j]!))
+    for (let j = at; j < at + columns; j++) dx[j] = y[j]! * Math.fround(d[j]! - sum)
+  }
+}

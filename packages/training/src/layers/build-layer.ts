@@ -2,6 +2,7 @@ import {
   add,
   addBias,
   addChannelBias,
+  attention,
   averagePool,
   batchNorm,
   concat,
@@ -83,6 +84,15 @@ export function buildLayer(graph: Graph, layer: LayerSpec, parts: LayerParts): V
       return globalAveragePool(graph, x)
     case 'global-max-pool':
       return globalMaxPool(graph, x)
+    case 'attention': {
+      const { heads, causal = false, bias = true } = layer
+      const [, time, width] = x.shape
+      const [inWeight, inBias, outWeight, outBias] = bias ? parameters : [parameters[0], undefined, parameters[1], undefined]
+      const rows = reshape(graph, x, [-1, width!])
+      const qkv = biased(graph, matmul(graph, rows, inWeight!), inBias)
+      const mixed = attention(graph, reshape(graph, qkv, [-1, time!, 3 * width!]), { heads, causal })
+      return reshape(graph, biased(graph, matmul(graph, reshape(graph, mixed, [-1, width!]), outWeight!), outBias), x.shape)
+    }
     case 'batch-norm': {
       const { epsilon = 1e-5, momentum = 0.1 } = layer
       return batchNorm(graph, x, parameters[0], parameters[1], states[0]!, states[1]!, { epsilon, momentum, training })
@@ -131,7 +141,7 @@ export function buildLayer(graph: Graph, layer: LayerSpec, parts: LayerParts): V
     case 'softmax':
       return activate(graph, x, layer.type)
     default:
-      throw new RangeError(`expected a type of layer with an operation, received ${layer.type}`)
+      throw new RangeError(`expected a known type of layer, received ${String((layer as { readonly type: unknown }).type)}`)
   }
 }
 
@@ -160,6 +170,6 @@ function activate(graph: Graph, x: Value, activation: Activation): Value {
     case 'sigmoid':
       return sigmoid(graph, x)
     default:
-      throw new RangeError(`expected an activation with an operation, received ${activation}`)
+      throw new RangeError(`expected a known activation, received ${String(activation satisfies never)}`)
   }
 }

@@ -1,8 +1,7 @@
-import { exp } from '../exponential.ts'
 import { bitsFloat, type ReferenceMemory } from '../memory.ts'
 import { binaryCrossEntropy, huber, meanSquaredError, outputLoss } from '../output-losses.ts'
 import { columnSums, sumLanes } from '../reductions.ts'
-import { softmaxCrossEntropy } from '../softmax.ts'
+import { softmax, softmaxBackward, softmaxCrossEntropy } from '../softmax.ts'
 
 const fl = Math.fround
 
@@ -69,23 +68,6 @@ function crossEntropyRows(
       loss[i] = Number.NaN
       g?.fill(Number.NaN)
     }
-  }
-}
-
-function softmax(x: Float32Array, y: Float32Array, columns: number): void {
-  for (let at = 0; at < x.length; at += columns) {
-    let top = x[at]!
-    for (let j = 1; j < columns; j++) if (x[at + j]! > top) top = x[at + j]!
-    const e = x.slice(at, at + columns).map((value) => exp(fl(value - top)))
-    const sum = sumLanes(e)
-    for (let j = 0; j < columns; j++) y[at + j] = e[j]! / sum
-  }
-}
-
-function softmaxBackward(y: Float32Array, d: Float32Array, dx: Float32Array, columns: number): void {
-  for (let at = 0; at < y.length; at += columns) {
-    const sum = sumLanes(d.slice(at, at + columns).map((value, j) => value * y[at + j]!))
-    for (let j = at; j < at + columns; j++) dx[j] = y[j]! * fl(d[j]! - sum)
   }
 }
 
