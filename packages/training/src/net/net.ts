@@ -77,6 +77,8 @@ export interface NetOptions {
 
 /** Words of peers' maps that are copied in at once. */
 const PIECE_WORDS = 2 ** 18
+/** Models up to this size count peers' words in a place of their own, which is zero between calls; larger ones where activations lie, cleared each time. */
+const OWN_COUNTS = 2 ** 24
 
 /**
  * Plans and zeroes the memory of one net; each net has a WebAssembly instance of its own. Running statistics get what they start from.
@@ -110,7 +112,8 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
   const zerosAt = arena.take(4 * batch)
   const overdriveAt = arena.take(4)
   const piece = arena.take(4 * Math.min(params, PIECE_WORDS))
-  // Counts of peers' words and the words of an own map lie where activations lie at other times.
+  const ownCounts = params <= OWN_COUNTS ? arena.take(4 * params) : 0
+  // The words of an own map, and a large model's counts, lie where activations lie at other times.
   const region = arena.take(Math.max(plans.train.bytes, plans.predict.bytes, 4 * params))
   const homes: Homes = { input: x, wanted: wantedAt, key: keyAt, zeros: zerosAt, weights: w, gradient: g, states: s, region }
   const link = (kind: 'train' | 'predict', pass: Pass): Program => {
@@ -137,7 +140,7 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
   const featureView = new Float32Array(memory, x, batch * sampleSize)
   const tokenView = new Int32Array(memory, x, batch * sampleSize)
   const overdriveView = new Uint32Array(memory, overdriveAt, 1)
-  const counts = region
+  const counts = ownCounts === 0 ? region : ownCounts
   const countView = new Int32Array(memory, counts, params)
   let rows = 0
   let last: Program | undefined
@@ -194,12 +197,15 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
   }
 
   function countPeers(maps: readonly Uint32Array[]): void {
-    last = undefined
-    countView.fill(0)
+    if (counts === region) {
+      last = undefined
+      countView.fill(0)
+    }
     forPieces(maps, (length, number, start) => {
       const bad = kernels.countMap(piece, length, counts, params)
       if (bad < 0) return
       const index = pieceView[bad]! & 0x7fffffff
+      countView.fill(0)
       throw new RangeError(`map ${number}, word ${start + bad}: expected an index below ${params}, received ${index}`)
     })
   }
