@@ -30,12 +30,29 @@ export function foldLanes(s0: v128, s1: v128, s2: v128, s3: v128): f32 {
   return f32x4.extract_lane(t, 0) + f32x4.extract_lane(t, 2) + (f32x4.extract_lane(t, 1) + f32x4.extract_lane(t, 3))
 }
 
-function loadPart(x: usize, left: u32): v128 {
+/** The first `left` floats at x, +0 in the lanes past them. */
+export function loadPart(x: usize, left: u32): v128 {
   if (left >= 4) return v128.load(x)
   let v = f32x4.replace_lane(f32x4.splat(0), 0, load<f32>(x))
   if (left > 1) v = f32x4.replace_lane(v, 1, load<f32>(x, 4))
   if (left > 2) v = f32x4.replace_lane(v, 2, load<f32>(x, 8))
   return v
+}
+
+/** Stores the first `left` lanes, at most four. */
+export function storePart(x: usize, left: u32, v: v128): void {
+  if (left >= 4) {
+    v128.store(x, v)
+    return
+  }
+  v128.store_lane<f32>(x, v, 0)
+  if (left > 1) v128.store_lane<f32>(x, v, 1, 4)
+  if (left > 2) v128.store_lane<f32>(x, v, 2, 8)
+}
+
+/** All bits of the first `left` lanes. */
+export function firstLanes(left: u32): v128 {
+  return i32x4.gt_u(i32x4.splat(left), i32x4(0, 1, 2, 3))
 }
 
 /** out[columns] = sums over rows: row chunks of 256, each ascending from +0, chunk sums added ascending. */

@@ -1,12 +1,44 @@
 /**
- * Exact arithmetic for dense nets (profile 1, `f32`): equal input gives equal bits on every machine.
+ * Exact arithmetic (docs/arithmetic.md): equal input gives equal bits on every machine, backend and number of threads.
  *
- * Kernels are strict WebAssembly SIMD; a plain TypeScript reference computes the same bits and is the definition that
- * they are tested against. Every rounding and the order of every sum is written down in this package's README.
+ * A static graph is built operation by operation, differentiated, planned into one memory and run as one program. Kernels are strict
+ * WebAssembly SIMD; a plain TypeScript reference computes the same bits and is the definition that they are tested against.
  */
 export { kernelVersion } from '../build/kernels.js'
-export type { Activation, DenseLayer, Model, ModelSpec, TensorInfo } from './model.ts'
-export { defineModel } from './model.ts'
-export type { Net } from './net.ts'
-export { createNet } from './net.ts'
-export { createXavier, initXavier } from './xavier.ts'
+export { type Arena, createArena } from './arena.ts'
+export { type DifferentiateOptions, differentiate } from './autograd/differentiate.ts'
+export { createBackend } from './backend.ts'
+export {
+  bytesOf,
+  createGraph,
+  type DType,
+  type Graph,
+  type Node,
+  type Op,
+  type Profile,
+  type Shape,
+  sizeOf,
+  type Value,
+} from './graph/graph.ts'
+export { graphBytes } from './graph/graph-bytes.ts'
+export type { Backend, BackendName, Kernels } from './kernels.ts'
+export { createExecutable, createThreadedExecutable, type Executable } from './machine/executable.ts'
+export { gelu, sigmoid, silu, tanh } from './ops/activations.ts'
+export { attention } from './ops/attention.ts'
+export { batchNorm } from './ops/batch-norm.ts'
+export { type ConvolutionOptions, conv2d } from './ops/convolution.ts'
+export { dropout } from './ops/dropout.ts'
+export { add, addBias, addChannelBias, multiply, scaleBy, scaleBytes, subtract } from './ops/elementwise.ts'
+export { embedding } from './ops/embedding.ts'
+export { binaryCrossEntropy, huber, meanSquaredError, softmaxCrossEntropy } from './ops/losses.ts'
+export { matmul } from './ops/matmul.ts'
+export { concat, flatten, reshape, slice, transpose } from './ops/movement.ts'
+export { groupNorm, instanceNorm, layerNorm, rmsNorm } from './ops/normalization.ts'
+export { averagePool, globalAveragePool, globalMaxPool, maxPool } from './ops/pooling.ts'
+export { columnSums, countCorrect, countTop, finite, rowSums, sumAll } from './ops/reductions.ts'
+export { leakyRelu, relu } from './ops/relu.ts'
+export { softmax } from './ops/softmax.ts'
+export { type Plan, planLike, planMemory } from './plan/plan.ts'
+export { writeProgram } from './plan/program.ts'
+export { createThreadedBackend } from './wasm-backend.ts'
+export { createXavier, initXavier, type TensorLayout } from './xavier.ts'

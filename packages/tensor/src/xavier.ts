@@ -1,7 +1,12 @@
 import { createArena } from './arena.ts'
 import { createBackend } from './backend.ts'
 import type { BackendName } from './kernels.ts'
-import type { Model } from './model.ts'
+
+/** The parameter tensors of a model in flat order; offset and size count floats. */
+export interface TensorLayout {
+  readonly params: number
+  readonly tensors: readonly { readonly shape: readonly number[]; readonly offset: number; readonly size: number }[]
+}
 
 /**
  * Initial weights (A25): weight = (2u - 1) * sqrt(magnitude * 2 / (in + out)), each step rounded to binary32; biases 0.
@@ -13,12 +18,15 @@ import type { Model } from './model.ts'
  * @param magnitude finite and > 0, rounded to binary32
  * @throws RangeError for a seed hash or magnitude out of range
  */
-export function initXavier(model: Model, seedHash: Uint8Array, magnitude: number, backend: BackendName = 'wasm'): Float32Array {
+export function initXavier(model: TensorLayout, seedHash: Uint8Array, magnitude: number, backend: BackendName = 'wasm'): Float32Array {
   return createXavier(model, backend)(seedHash, magnitude)
 }
 
 /** The same as a function to keep: whoever draws weights again and again (filler runs) needs one instance of the kernels, not one a draw. */
-export function createXavier(model: Model, backend: BackendName = 'wasm'): (seedHash: Uint8Array, magnitude: number) => Float32Array {
+export function createXavier(
+  model: TensorLayout,
+  backend: BackendName = 'wasm',
+): (seedHash: Uint8Array, magnitude: number) => Float32Array {
   const arena = createArena()
   const at = arena.take(4 * Math.max(...model.tensors.map((tensor) => tensor.size)))
   const { memory, kernels } = createBackend(backend, arena.bytes)

@@ -1,6 +1,6 @@
 import type { TaskDocument } from '@pouw/primitives'
-import { createNet } from '@pouw/tensor'
 import { type Backend, modelOf } from './model.ts'
+import { createNet } from './net/net.ts'
 import type { SegmentData } from './segments.ts'
 
 /** What an evaluator reports about one model (spec 14, A21); all binary32, so honest reports are equal bytes. */
@@ -31,7 +31,7 @@ export function evaluate(doc: TaskDocument, weights: Float32Array, testSegments:
     shares[label]!++
   }
   const chunk = Math.min(doc.ml.batch, count)
-  const net = createNet(modelOf(doc), chunk, backend)
+  const net = createNet(modelOf(doc), chunk, { backend })
   if (weights.length !== net.weights.length) throw new RangeError(`evaluate: expected ${net.weights.length} weights, got ${weights.length}`)
   net.weights.set(weights)
   let lossSum = 0

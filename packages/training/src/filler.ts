@@ -1,8 +1,10 @@
 import { hexToBytes, sha256, sha256dHex, sha256Hex, shuffle, u32le, utf8 } from '@pouw/crypto'
 import type { Hex, NetworkParams } from '@pouw/primitives'
-import { createNet, createXavier, defineModel } from '@pouw/tensor'
+import { createXavier } from '@pouw/tensor'
 import { gradientHash, type IterationFailure, type Samples, type StepOutput, type StepRules, step } from './iteration.ts'
+import { defineModel } from './layers/model.ts'
 import type { Backend } from './model.ts'
+import { createNet } from './net/net.ts'
 import { modelHash, residualHash } from './state-bytes.ts'
 import { syntheticDataset } from './synthetic.ts'
 
@@ -73,13 +75,14 @@ export function createFillerEngine(params: FillerParams, backend?: Backend): Fil
   if (params.iterations * params.batch > params.samples)
     throw new RangeError(`createFillerEngine: ${params.iterations} batches of ${params.batch} do not fit ${params.samples} samples`)
   const model = defineModel({
-    inputs: params.features,
+    input: { kind: 'features', shape: [params.features] },
+    loss: { type: 'softmax-cross-entropy' },
     layers: [
       ...params.hidden.map((nodes, i) => ({ id: `hidden${i}`, nodes, activation: 'relu' as const })),
       { id: 'output', nodes: params.classes, activation: 'identity' as const },
     ],
   })
-  const net = createNet(model, params.batch, backend)
+  const net = createNet(model, params.batch, { backend })
   const draw = createXavier(model, backend)
   const data = syntheticDataset(params.dataSeed, params.samples, params.features, params.classes)
   const rules: StepRules = { batch: params.batch, tau: Math.fround(params.tau), peerScale: 1, scale: Math.fround(params.scale) }

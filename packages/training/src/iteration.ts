@@ -1,6 +1,6 @@
 import { bytesToHex, hexToBytes, sha256, utf8 } from '@pouw/crypto'
 import { decodeMap, encodeMap, type Hex } from '@pouw/primitives'
-import type { Net } from '@pouw/tensor'
+import type { Net } from './net/net.ts'
 import { quantum } from './schedule.ts'
 import { floatBytes } from './state-bytes.ts'
 

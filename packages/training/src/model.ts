@@ -1,13 +1,19 @@
 import { sha256, utf8 } from '@pouw/crypto'
 import type { TaskDocument } from '@pouw/primitives'
-import { type createNet, defineModel, initXavier, type Model } from '@pouw/tensor'
+import { type BackendName, initXavier } from '@pouw/tensor'
+import { defineModel, type Model } from './layers/model.ts'
 
 /** Which arithmetic computes a net; all backends give the same bits. */
-export type Backend = NonNullable<Parameters<typeof createNet>[2]>
+export type Backend = BackendName
 
 /** The network a task document describes. */
 export function modelOf(doc: TaskDocument): Model {
-  return defineModel({ inputs: doc.ml.dataset.features, layers: doc.ml.model.layers })
+  const { dataset, model } = doc.ml
+  return defineModel({
+    input: { kind: 'features', shape: [dataset.features] },
+    layers: model.layers,
+    loss: { type: model.loss },
+  })
 }
 
 /** The weights every miner of a task starts from (A25): seeded by the document, so nobody chooses them and nobody sends them. */

@@ -1,9 +1,9 @@
 import { bytesToHex, sha256 } from '@pouw/crypto'
 import type { Hex, TaskDocument } from '@pouw/primitives'
-import { createNet } from '@pouw/tensor'
 import { openBatch } from './batches.ts'
 import { applyPeers, gradientHash, type IterationFailure, type IterationOutput, openMaps, type StepRules, step } from './iteration.ts'
 import { type Backend, initialWeights, modelOf } from './model.ts'
+import { createNet } from './net/net.ts'
 import { quantum, rateAt } from './schedule.ts'
 import { modelBytes, modelHash, residualHash } from './state-bytes.ts'
 
@@ -47,7 +47,7 @@ export interface Trainer {
  * @param backend which arithmetic computes it; all give the same bits
  */
 export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, backend?: Backend): Trainer {
-  const net = createNet(modelOf(doc), doc.ml.batch, backend)
+  const net = createNet(modelOf(doc), doc.ml.batch, { backend })
   const rules = rulesOf(doc)
   const params = net.weights.length
   let sequence = 0

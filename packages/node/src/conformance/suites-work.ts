@@ -1,8 +1,18 @@
 import { bytesToHex, hexToBytes } from '@pouw/crypto'
 import { encodeMap } from '@pouw/primitives'
 import { nonceZero, precursor, tryBudget } from '@pouw/protocol'
-import { createNet, defineModel, type Net } from '@pouw/tensor'
-import { assignBatches, modelHash, openMap, quantum, splitSegments } from '@pouw/training'
+import {
+  assignBatches,
+  createNet,
+  defineModel,
+  type LayerSpec,
+  type Model,
+  modelHash,
+  type Net,
+  openMap,
+  quantum,
+  splitSegments,
+} from '@pouw/training'
 import { type Input, type Json, MalformedCase } from './input.ts'
 import { REFUSED, refusing, type Suite } from './suite.ts'
 
@@ -31,7 +41,8 @@ export const nonce: Suite = (input) => {
 function flatNet(params: number): Net {
   // One dense layer of n inputs and one node has n + 1 parameters, so a list of one has a spare.
   const inputs = Math.max(1, params - 1)
-  return createNet(defineModel({ inputs, layers: [{ id: 'flat', nodes: 1, activation: 'identity' }] }), 1)
+  const layers = [{ id: 'flat', nodes: 1 }]
+  return createNet(defineModel({ input: { kind: 'features', shape: [inputs] }, layers, loss: { type: 'softmax-cross-entropy' } }), 1)
 }
 
 export const updateMap: Suite = (input) => {
@@ -103,7 +114,8 @@ function readTensor(input: Input, where: string): Tensor {
 }
 
 /**
- * Dense nets of profile `f32`. `loss` is the mean over the batch and `grads` its gradient, unless the case says `reduction: "sum"` as the
+ * Models of profile `f32` in the layer language of `packages/training/src/layers/spec.ts`; a model that begins with an embedding takes tokens.
+ * `loss` is the mean over the rows of the output and `grads` its gradient, unless the case says `reduction: "sum"` as the
  * protocol itself does inside (9.1 step 3); `steps` of plain SGD follow the same gradient.
  */
 export const tensor: Suite = (input) => {
@@ -113,16 +125,14 @@ export const tensor: Suite = (input) => {
   const reduction = input.has('reduction') ? input.text('reduction') : 'mean'
   if (reduction !== 'mean' && reduction !== 'sum') throw new MalformedCase(`reduction ${reduction} is not implemented`)
 
-  const layers = input.list('layers').map((layer) => {
-    if (layer.has('type') && layer.text('type') !== 'dense') throw new MalformedCase(`layer type ${layer.text('type')} is not implemented`)
-    const activation = layer.has('activation') ? layer.text('activation') : 'identity'
-    if (activation !== 'relu' && activation !== 'identity') throw new MalformedCase(`activation ${activation} is not implemented`)
-    return { id: layer.text('id'), nodes: layer.integer('nodes'), activation } as const
-  })
+  input.list('layers')
+  const layers = input.raw('layers') as unknown as readonly LayerSpec[]
   const x = readTensor(input.object('x'), 'in.x')
   const rows = x.shape[0]!
-  const labels = readLabels(input, rows)
-  const model = defineModel({ inputs: x.data.length / rows, layers })
+  const first = layers[0]
+  const tokens = first?.type === 'embedding' ? first.vocabulary : undefined
+  const model = readModel(layers, x.shape, tokens)
+  const labels = readLabels(input)
   const net = createNet(model, rows)
   const given = input.object('params')
   for (const { name, shape, offset } of model.tensors) {
@@ -131,17 +141,18 @@ export const tensor: Suite = (input) => {
     net.weights.set(value.data, offset)
   }
   try {
-    net.loadBatch(x.data, labels, 1)
+    if (tokens === undefined) net.loadBatch(x.data, labels, 1)
+    else net.loadTokens(Int32Array.from(x.data), labels)
   } catch (error) {
     if (error instanceof RangeError) return REFUSED
     throw error
   }
 
-  const share = reduction === 'mean' ? rows : 1
-  const first = net.backward()
+  const share = reduction === 'mean' ? labels.length : 1
+  const start = net.backward()
   const out = {
     output: [...net.logits()],
-    loss: Math.fround(first.lossSum / share),
+    loss: Math.fround(start.lossSum / share),
     grads: named((offset, size) => [...net.gradient.subarray(offset, offset + size)].map((value) => Math.fround(value / share))),
   }
   if (!input.has('steps')) return out
@@ -162,15 +173,23 @@ export const tensor: Suite = (input) => {
   }
 }
 
-function readLabels(input: Input, rows: number): Uint8Array {
+function readModel(layers: readonly LayerSpec[], shape: readonly number[], vocabulary: number | undefined): Model {
+  const input =
+    vocabulary === undefined
+      ? ({ kind: 'features', shape: shape.slice(1) } as const)
+      : ({ kind: 'tokens', length: shape[1] ?? 1, vocabulary } as const)
+  try {
+    return defineModel({ input, layers, loss: { type: 'softmax-cross-entropy' } })
+  } catch (error) {
+    if (error instanceof RangeError) throw new MalformedCase(`in.layers: ${error.message}`)
+    throw error
+  }
+}
+
+function readLabels(input: Input): Int32Array {
   const found = input.raw('y')
   const list = Array.isArray(found) ? found : (input.object('y').raw('data') as readonly Json[])
-  if (
-    !Array.isArray(list) ||
-    list.length !== rows ||
-    !list.every((label) => Number.isInteger(label) && (label as number) >= 0 && (label as number) < 256)
-  ) {
-    throw new MalformedCase(`in.y: expected ${rows} class labels`)
-  }
-  return Uint8Array.from(list as number[])
+  if (!Array.isArray(list) || !list.every((label) => Number.isInteger(label) && (label as number) >= 0 && (label as number) < 2 ** 31))
+    throw new MalformedCase('in.y: expected class labels')
+  return Int32Array.from(list as number[])
 }

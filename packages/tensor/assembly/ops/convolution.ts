@@ -1,3 +1,31 @@
+import { convolve, convolveInput, convolveWeight } from '../convolve'
+import { averagePool, maxPool, maxPoolBackward } from '../pooling'
+
+/** Family 2, windows over images. */
 export function convolution(code: u32, at: usize, thread: u32, threads: u32): void {
-  unreachable()
+  switch (code) {
+    case 0x201:
+      convolve(at, thread, threads)
+      break
+    case 0x202:
+      convolveInput(at, thread, threads)
+      break
+    case 0x203:
+      convolveWeight(at, thread, threads)
+      break
+    case 0x210:
+      maxPool(at, thread, threads)
+      break
+    case 0x211:
+      maxPoolBackward(at, thread, threads)
+      break
+    case 0x212:
+      averagePool(at, thread, threads, false)
+      break
+    case 0x213:
+      averagePool(at, thread, threads, true)
+      break
+    default:
+      unreachable()
+  }
 }

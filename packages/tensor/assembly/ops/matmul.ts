@@ -1,8 +1,17 @@
+import { attend, attendBackward } from '../attention'
 import { gemm, gemmScratchBytes } from '../gemm'
 import { share } from '../threads'
 
-/** Family 1, products of matrices. 0x101: C[m,n] = A B for a grid of matrices with strides in bytes. */
+/** Family 1, products of matrices. 0x101: C[m,n] = A B for a grid of matrices with strides in bytes; 0x102 attention, 0x103 its backward pass. */
 export function matmul(code: u32, at: usize, thread: u32, threads: u32): void {
+  if (code == 0x102) {
+    attend(at, thread, threads)
+    return
+  }
+  if (code == 0x103) {
+    attendBackward(at, thread, threads)
+    return
+  }
   if (code != 0x101) unreachable()
   const kind = load<u32>(at)
   const m = load<u32>(at, 4)

@@ -58,7 +58,7 @@ export function graphBytes(graph: Graph): Uint8Array {
   }
   u32(graph.nodes.length)
   for (const node of graph.nodes) {
-    u32(node.op.code === 'view' ? 0 : node.op.code)
+    u32(node.op.code)
     for (const ends of [node.inputs, node.outputs]) {
       u8(ends.length)
       for (const { id } of ends) u32(id)

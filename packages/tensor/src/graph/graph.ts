@@ -41,8 +41,8 @@ export interface Places {
  */
 export interface Op<A extends Attributes = Attributes> {
   readonly name: string
-  /** family << 8 | number; `view` operations have none, their output is their input under another shape. */
-  readonly code: number | 'view'
+  /** family << 8 | number; 0 for a view, which runs nothing: its output is its input under another shape. */
+  readonly code: number
   /** @throws RangeError saying what was expected and received; the graph puts the layer's name before it */
   infer(inputs: readonly Value[], attributes: A): readonly Result[]
   /**

@@ -12,7 +12,7 @@ for (const [vocabulary, width, rows] of [
 ] as const) {
   test(`rows of a table ${vocabulary} x ${width} for [${rows}] tokens, and its gradient`, async () => {
     const shape = typeof rows === 'number' ? [rows] : [...rows]
-    const size = shape.reduce((a, b) => a * b)
+    const size = shape.reduce((a: number, b) => a * b, 1)
     const tokens = Array.from({ length: size }, (_, i) => (i * i * 5 + 3) % vocabulary)
     const [y] = await checkOperation({
       operands: [{ shape: [vocabulary, width] }, { shape, dtype: 'i32', data: tokens }],

@@ -10,6 +10,8 @@ export interface Plan {
   readonly bytesWithoutReuse: number
   /** Place of a computed value; of another one, `undefined` unless it is a view of a fixed value, then that value. */
   place(value: Value): number | Value | undefined
+  /** The value whose memory a view shares, through any number of views; of another value, itself. */
+  root(value: Value): Value
   scratch(node: Node): number
 }
 
@@ -46,8 +48,11 @@ export function planMemory(graph: Graph, { threads, keep, fixed }: PlanOptions):
     for (let next = roots.get(at); next; next = roots.get(at)) at = next
     return at
   }
-  const owned = (value: Value) => value.role === 'computed' && !fixed.has(value)
-  for (const { op, inputs, outputs } of nodes) if (op.code === 'view') roots.set(outputs[0]!, rootOf(inputs[0]!))
+  for (const { op, inputs, outputs } of nodes) if (op.code === 0) roots.set(outputs[0]!, rootOf(inputs[0]!))
+  // A view can have a home of its own only together with the value that it looks at.
+  const homes = new Set([...fixed].map(rootOf))
+  const views = new Map(roots)
+  const owned = (value: Value) => value.role === 'computed' && !homes.has(value)
 
   const last = new Map<Value, number>()
   const use = (value: Value, at: number) => last.set(rootOf(value), Math.max(at, last.get(rootOf(value)) ?? 0))
@@ -58,7 +63,7 @@ export function planMemory(graph: Graph, { threads, keep, fixed }: PlanOptions):
   const scratches = new Map<Node, Buffer>()
   let bytesWithoutReuse = 0
   for (const [i, node] of nodes.entries()) {
-    if (node.op.code === 'view') continue
+    if (node.op.code === 0) continue
     for (const [o, output] of node.outputs.entries()) {
       if (!owned(output)) continue
       const bytes = bytesOf(output)
@@ -96,7 +101,36 @@ export function planMemory(graph: Graph, { threads, keep, fixed }: PlanOptions):
       const root = rootOf(value)
       return buffers.get(root)?.offset ?? (root === value ? undefined : root)
     },
+    root(value) {
+      let at = value
+      for (let next = views.get(at); next; next = views.get(at)) at = next
+      return at
+    },
     scratch: (node) => scratches.get(node)?.offset ?? 0,
+  }
+}
+
+/**
+ * The plan of one graph for another of the same structure and no larger shapes: the same model with fewer rows. Places stay where they are,
+ * so they fit wherever the first plan fits.
+ *
+ * @throws RangeError if the structures differ
+ */
+export function planLike(plan: Plan, graph: Graph, smaller: Graph): Plan {
+  if (graph.values.length !== smaller.values.length || graph.nodes.length !== smaller.nodes.length)
+    throw new RangeError('plan: expected a graph of the same structure')
+  const twins = new Map(smaller.nodes.map((node, i) => [node, graph.nodes[i]!]))
+  const kept = new Set(plan.nodes)
+  const here = (value: Value) => smaller.values[value.id]!
+  return {
+    ...plan,
+    nodes: smaller.nodes.filter((node) => kept.has(twins.get(node)!)),
+    place(value) {
+      const place = plan.place(graph.values[value.id]!)
+      return typeof place === 'object' ? here(place) : place
+    },
+    root: (value) => here(plan.root(graph.values[value.id]!)),
+    scratch: (node) => plan.scratch(twins.get(node)!),
   }
 }
 

@@ -10,7 +10,7 @@ export function writeProgram(plan: Plan, region: number, homeOf: (value: Value) 
   }
   const words: number[] = []
   for (const node of plan.nodes) {
-    if (node.op.code === 'view') continue
+    if (node.op.code === 0) continue
     const body = node.op.words(node, { at, scratch: region + plan.scratch(node) })
     words.push(node.op.code, body.length + 2, ...body)
   }

@@ -70,6 +70,10 @@ export type LayerSpec = Common &
     | { readonly type: 'embedding'; readonly vocabulary: number; readonly width: number }
     /** Adds a row for each position of a sequence: learned (weight [time, width]) or the sines of Vaswani et al. 2017. */
     | { readonly type: 'position'; readonly kind?: 'learned' | 'sinusoidal' }
+    /** Puts one learned row (weight [1, width]) before the rows of a sequence, as in Dosovitskiy et al. 2020. */
+    | { readonly type: 'class-token' }
+    /** Rows `start` up to, not including, `end` along an axis of the shape without the batch. */
+    | { readonly type: 'slice'; readonly axis: number; readonly start: number; readonly end: number }
     /** Multi-head self-attention: weights `in` [3 width, width] and `out` [width, width], with biases. */
     | { readonly type: 'attention'; readonly heads: number; readonly causal?: boolean; readonly bias?: boolean }
     | { readonly type: 'add' | 'multiply' }

@@ -1,8 +1,11 @@
+import { attend, attendBackward } from '../attention.ts'
 import { gemm } from '../gemm.ts'
 import type { ReferenceMemory } from '../memory.ts'
 
 /** Family 1. */
 export function matmul(code: number, args: Uint32Array, memory: ReferenceMemory): void {
+  if (code === 0x102) return attend(args, memory)
+  if (code === 0x103) return attendBackward(args, memory)
   if (code !== 0x101) throw new RangeError(`matmul: unknown operation ${code}`)
   const [kind, m, n, k, a, lda, b, ldb, c, ldc, , outer, inner, ao, ai, bo, bi, co, ci] = Array.from(args) as [
     number,

@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto'
+import { initXavier, kernelVersion } from '@pouw/tensor'
 import { expect, test } from 'vitest'
-import type { Activation, Model, Net } from '../src/index.ts'
-import { createNet, defineModel, initXavier, kernelVersion } from '../src/index.ts'
+import type { Model, Net } from '../src/index.ts'
+import { createNet, defineModel } from '../src/index.ts'
+import type { Activation, LayerSpec } from '../src/layers/spec.ts'
 import { bits, seeded, values } from './seeded.ts'
 
 const dense = (id: string, nodes: number, activation: Activation = 'relu') => ({ id, nodes, activation })
-const mnist = defineModel({ inputs: 784, layers: [dense('hidden1', 128), dense('hidden2', 64), dense('output', 10, 'identity')] })
+const denseModel = (inputs: number, layers: readonly LayerSpec[]) =>
+  defineModel({ input: { kind: 'features', shape: [inputs] }, layers, loss: { type: 'softmax-cross-entropy' } })
+const mnist = denseModel(784, [dense('hidden1', 128), dense('hidden2', 64), dense('output', 10, 'identity')])
 const seedHash = (seed: string) => new Uint8Array(createHash('sha256').update(seed).digest())
 
 function pair(model: Model, batch: number): [Net, Net] {
-  return [createNet(model, batch), createNet(model, batch, 'reference')]
+  return [createNet(model, batch), createNet(model, batch, { backend: 'reference' })]
 }
 
 function sameBits(name: string, a: Float32Array, b: Float32Array): void {
@@ -22,15 +26,15 @@ function sameBits(name: string, a: Float32Array, b: Float32Array): void {
 function trainBoth(model: Model, batch: number, steps: number, seed: number, tau: number): void {
   const random = seeded(seed)
   const [wasm, reference] = pair(model, batch)
-  const classes = model.spec.layers.at(-1)!.nodes
+  const classes = model.declared.outputShape[0]!
   for (const net of [wasm, reference]) net.weights.set(initXavier(model, seedHash(`weights ${seed}`), 2.24))
   const q = Math.fround(Math.fround(Math.fround(0.1) / batch) * Math.fround(tau))
   let moved = 0
   let peers: Uint32Array[] = []
   for (let step = 0; step < steps; step++) {
     const rows = step % 2 === 0 ? batch : Math.ceil(batch / 2)
-    const u8 = Uint8Array.from({ length: rows * model.spec.inputs }, () => random() * 256)
-    const features = step % 3 === 2 ? values(rows * model.spec.inputs, random) : u8
+    const u8 = Uint8Array.from({ length: rows * model.tensors[0]!.shape[1]! }, () => random() * 256)
+    const features = step % 3 === 2 ? values(rows * model.tensors[0]!.shape[1]!, random) : u8
     const labels = Uint8Array.from({ length: rows }, () => random() * classes)
     const outcome = [wasm, reference].map((net) => {
       net.applyPeers(peers, q)
@@ -64,7 +68,7 @@ test('small random nets train to equal bits on both backends', () => {
     const layers = Array.from({ length: depth }, (_, i) =>
       dense(`d${i}`, 1 + Math.floor(random() * 40) + (i === depth - 1 ? 1 : 0), random() < 0.7 ? 'relu' : 'identity'),
     )
-    const model = defineModel({ inputs: 1 + Math.floor(random() * (seed % 5 === 0 ? 700 : 50)), layers })
+    const model = denseModel(1 + Math.floor(random() * (seed % 5 === 0 ? 700 : 50)), layers)
     trainBoth(model, 1 + Math.floor(random() * (seed % 7 === 0 ? 300 : 20)), 6, seed, 0.05 + random() / 4)
   }
 })
@@ -136,7 +140,7 @@ test('digests of a recorded run: a change of them is a change of the arithmetic 
 })
 
 test('the gradient is the slope of the sum loss in every direction of one tensor', () => {
-  const model = defineModel({ inputs: 9, layers: [dense('a', 12), dense('b', 7), dense('c', 4, 'identity')] })
+  const model = denseModel(9, [dense('a', 12), dense('b', 7), dense('c', 4, 'identity')])
   const net = createNet(model, 16)
   const random = seeded(3)
   net.weights.set(initXavier(model, seedHash('slope'), 2))
@@ -165,7 +169,7 @@ test('the gradient is the slope of the sum loss in every direction of one tensor
 })
 
 test('known answers: equal logits cost log(classes), and the bias gradient is softmax minus onehot', () => {
-  const model = defineModel({ inputs: 2, layers: [dense('only', 4, 'identity')] })
+  const model = denseModel(2, [dense('only', 4, 'identity')])
   for (const net of pair(model, 2)) {
     net.loadBatch(Uint8Array.of(1, 2, 3, 4), Uint8Array.of(0, 3), 1)
     const { lossSum, correct } = net.backward()
@@ -177,7 +181,7 @@ test('known answers: equal logits cost log(classes), and the bias gradient is so
 })
 
 test('a net learns', () => {
-  const model = defineModel({ inputs: 2, layers: [dense('h', 8), dense('o', 2, 'identity')] })
+  const model = denseModel(2, [dense('h', 8), dense('o', 2, 'identity')])
   const net = createNet(model, 64)
   const random = seeded(5)
   net.weights.set(initXavier(model, seedHash('learn'), 3))
@@ -196,7 +200,7 @@ test('a net learns', () => {
 })
 
 test('exchange: the published cases of the update map', () => {
-  const model = defineModel({ inputs: 4, layers: [dense('x', 1)] })
+  const model = denseModel(4, [dense('x', 1)])
   for (const net of pair(model, 1)) {
     net.residual.set([0, 11.5, -12.25, 30, -0])
     net.gradient.set([1, 1, 0, 0, 0])
@@ -215,7 +219,7 @@ test('exchange: the published cases of the update map', () => {
 })
 
 test('applyPeers: one rounding of the summed count, whatever the order; zero sums and bad indices leave the weights', () => {
-  const model = defineModel({ inputs: 6, layers: [dense('x', 1)] })
+  const model = denseModel(6, [dense('x', 1)])
   const up = 0x80000000
   for (const net of pair(model, 1)) {
     const start = Float32Array.of(1, 2, 3, 4, 5, 6, 7)
@@ -258,7 +262,7 @@ test('applyPeers: one rounding of the summed count, whatever the order; zero sum
 })
 
 test('NaN and infinity show in isFinite and in the loss', () => {
-  const model = defineModel({ inputs: 3, layers: [dense('h', 2), dense('o', 2, 'identity')] })
+  const model = denseModel(3, [dense('h', 2), dense('o', 2, 'identity')])
   for (const net of pair(model, 1)) {
     expect(net.isFinite()).toBe(true)
     for (const view of [net.weights, net.residual, net.gradient]) {
@@ -275,7 +279,7 @@ test('NaN and infinity show in isFinite and in the loss', () => {
 })
 
 test('Xavier weights: equal on both backends, inside the bound, biases zero, another tensor another stream', () => {
-  const model = defineModel({ inputs: 10, layers: [dense('a', 10), dense('b', 10, 'identity')] })
+  const model = denseModel(10, [dense('a', 10), dense('b', 10, 'identity')])
   const hash = seedHash('x')
   const weights = initXavier(model, hash, 2.24)
   sameBits('xavier', weights, initXavier(model, hash, 2.24, 'reference'))
@@ -289,14 +293,18 @@ test('Xavier weights: equal on both backends, inside the bound, biases zero, ano
 })
 
 test('misuse names what was expected and what came', () => {
-  expect(() => defineModel({ inputs: 0, layers: [dense('a', 1)] })).toThrow('model: inputs: expected a positive integer, received 0')
-  expect(() => defineModel({ inputs: 1, layers: [] })).toThrow(RangeError)
-  expect(() => defineModel({ inputs: 1, layers: [dense('a', 1.5)] })).toThrow('layer a: nodes: expected a positive integer, received 1.5')
-  expect(() => defineModel({ inputs: 1, layers: [dense('a', 1), dense('a', 1)] })).toThrow('layer a: expected a unique id')
-  expect(() => defineModel({ inputs: 1, layers: [dense('a', 1, 'tanh' as Activation)] })).toThrow('received tanh')
-  expect(() => defineModel({ inputs: 65536, layers: [dense('a', 65536)] })).toThrow('parameters')
+  expect(() => denseModel(0, [dense('a', 1)])).toThrow(
+    'input: expected positive whole extents of at most 1073741824 elements, received [0]',
+  )
+  expect(() => denseModel(1, [])).toThrow(RangeError)
+  expect(() => denseModel(1, [dense('a', 1.5)])).toThrow('layer a: dense: nodes: expected a whole number from 1, received 1.5')
+  expect(() => denseModel(1, [dense('a', 1), dense('a', 1)])).toThrow('layer a: expected an id of its own')
+  expect(() => denseModel(1, [dense('a', 1, 'swish' as Activation)])).toThrow(
+    /^layer a: dense: activation: expected one of identity, .*, received swish$/,
+  )
+  expect(() => denseModel(65536, [dense('a', 65536)])).toThrow('elements')
   expect(() => createNet(mnist, 0)).toThrow(RangeError)
-  expect(() => createNet(mnist, 1, 'gpu' as 'wasm')).toThrow('expected wasm or reference, received gpu')
+  expect(() => createNet(mnist, 1, { backend: 'gpu' as 'wasm' })).toThrow('expected wasm or reference, received gpu')
   const net = createNet(mnist, 2)
   expect(() => net.forward()).toThrow('expected a loaded batch')
   expect(() => net.loadBatch(new Uint8Array(784), Uint8Array.of(1, 2), 1)).toThrow('expected 2 x 784 = 1568 values, received 784')

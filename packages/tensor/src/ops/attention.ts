@@ -1,0 +1,56 @@
+import { floatBits, type Graph, type Op, type Value } from '../graph/graph.ts'
+import { gemmScratchBytes } from './matmul.ts'
+import { expectDType } from './rows.ts'
+
+type Attributes = { readonly heads: number; readonly causal: boolean }
+
+/**
+ * Multi-head self-attention (Vaswani et al. 2017) of qkv [batch, time, 3 width], queries, keys and values one after the other in a row; answers
+ * [batch, time, width]. A causal row sees itself and the rows before it. Bits: docs/arithmetic/products.md, "Attention".
+ *
+ * @throws RangeError if the shape does not fit the heads; for other profiles than f32
+ */
+export function attention(graph: Graph, qkv: Value, attributes: Attributes): Value {
+  if (graph.profile !== 'f32') throw new RangeError(`attention: profile ${graph.profile} is not implemented`)
+  return graph.apply(attentionOp, [qkv], attributes)[0]!
+}
+
+export const attentionOp: Op<Attributes> = {
+  name: 'attention',
+  code: 0x102,
+  infer([qkv], { heads }) {
+    expectDType('attention', qkv!, 'f32')
+    const [batch, time, triple, more] = qkv!.shape
+    const width = triple! / 3
+    if (more !== undefined || !Number.isSafeInteger(heads) || heads < 1 || !Number.isInteger(width / heads))
+      throw new RangeError(`attention: expected [batch, time, 3 width] with a width in ${heads} equal heads, received [${qkv!.shape}]`)
+    return [{ shape: [batch!, time!, width] }, { shape: [batch!, heads, time!, time!] }]
+  },
+  gradient: (graph, { inputs: [qkv], outputs: [, p], attributes }, [d]) => [graph.one(backwardOp, [d!, qkv!, p!], attributes)],
+  scratchBytes: (_node, threads) => threads * gemmScratchBytes,
+  words: ({ inputs: [qkv], outputs: [y, p], attributes }, { at, scratch }) => [...sizes(y!, attributes), at(qkv!), at(y!), at(p!), scratch],
+}
+
+const backwardOp: Op<Attributes> = {
+  name: 'attention backward',
+  code: 0x103,
+  infer: ([, qkv]) => [{ shape: qkv!.shape }],
+  scratchBytes({ inputs: [d] }, threads) {
+    const time = d!.shape[1]!
+    return threads * (gemmScratchBytes + Math.ceil((4 * time * time) / 64) * 64)
+  },
+  words: ({ inputs: [d, qkv, p], outputs: [dqkv], attributes }, { at, scratch }) => [
+    ...sizes(d!, attributes),
+    at(qkv!),
+    at(d!),
+    at(p!),
+    at(dqkv!),
+    scratch,
+  ],
+}
+
+function sizes({ shape: [batch, time, width] }: Value, { heads, causal }: Attributes): readonly number[] {
+  // fl(1 / fl(sqrt(head width))): both correctly rounded.
+  const scale = Math.fround(1 / Math.fround(Math.sqrt(width! / heads)))
+  return [batch!, time!, width!, heads, causal ? 1 : 0, floatBits(scale)]
+}

@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest'
+import { checkOperation } from '../../test/operation.ts'
+import { createGraph } from '../graph/graph.ts'
+import { type ConvolutionOptions, conv2d } from './convolution.ts'
+
+const cases: readonly (readonly [name: string, x: readonly number[], w: readonly number[], options: ConvolutionOptions])[] = [
+  ['one window', [1, 1, 3, 3], [1, 1, 3, 3], {}],
+  ['3 x 3, padded', [3, 2, 6, 7], [5, 2, 3, 3], { padding: [1, 1, 1, 1] }],
+  ['1 x 1', [2, 5, 4, 5], [6, 5, 1, 1], {}],
+  ['stride 2, one side padded', [2, 3, 7, 8], [4, 3, 3, 3], { stride: [2, 2], padding: [0, 1, 1, 1] }],
+  ['stride 2 of 1 x 1', [2, 3, 8, 8], [4, 3, 1, 1], { stride: [2, 2] }],
+  ['dilated', [2, 2, 9, 9], [3, 2, 3, 2], { dilation: [2, 3], padding: [2, 0, 2, 3] }],
+  ['depthwise', [2, 4, 5, 6], [4, 1, 3, 3], { padding: [1, 1, 1, 1], groups: 4 }],
+  ['groups', [3, 4, 5, 5], [6, 2, 2, 3], { groups: 2, stride: [1, 2] }],
+  ['more than 256 terms and places', [2, 30, 17, 18], [4, 30, 3, 3], { padding: [1, 1, 1, 1] }],
+  ['more images than parts', [11, 2, 4, 4], [3, 2, 3, 3], { padding: [1, 1, 1, 1] }],
+  ['a window that sees mostly zeros', [1, 2, 2, 2], [2, 2, 5, 5], { padding: [3, 3, 3, 3] }],
+]
+
+for (const [name, x, w, options] of cases) {
+  test(`convolution, ${name}`, async () => {
+    const random = (n: number) => Array.from({ length: n }, (_, i) => ((i * 7919) % 41) / 20 - 1)
+    const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1)
+    const operands = [
+      { shape: x, data: random(size(x)) },
+      { shape: w, data: random(size(w)).map((v) => v / 4) },
+    ]
+    const [y] = await checkOperation({ operands, build: (graph, a, b) => conv2d(graph, a!, b!, options) })
+    const want = direct(operands[0]!.data, operands[1]!.data, x, w, options)
+    expect(y!.length).toBe(want.length)
+    for (const [i, v] of want.entries()) expect(Math.abs(y![i]! - v)).toBeLessThanOrEqual(1e-5 * (1 + Math.abs(v)))
+  })
+}
+
+/** The definition, in binary64. */
+function direct(
+  x: readonly number[],
+  w: readonly number[],
+  xs: readonly number[],
+  ws: readonly number[],
+  options: ConvolutionOptions,
+): number[] {
+  const { stride = [1, 1], padding = [0, 0, 0, 0], dilation = [1, 1], groups = 1 } = options
+  const [n, c, h, width] = xs as [number, number, number, number]
+  const [f, cg, kh, kw] = ws as [number, number, number, number]
+  const oh = Math.floor((h + padding[0] + padding[2] - dilation[0] * (kh - 1) - 1) / stride[0]) + 1
+  const ow = Math.floor((width + padding[1] + padding[3] - dilation[1] * (kw - 1) - 1) / stride[1]) + 1
+  const y: number[] = []
+  for (let i = 0; i < n; i++)
+    for (let o = 0; o < f; o++)
+      for (let oy = 0; oy < oh; oy++)
+        for (let ox = 0; ox < ow; ox++) {
+          let sum = 0
+          for (let ci = 0; ci < cg; ci++)
+            for (let ky = 0; ky < kh; ky++)
+              for (let kx = 0; kx < kw; kx++) {
+                const iy = oy * stride[0] + ky * dilation[0] - padding[0]
+                const ix = ox * stride[1] + kx * dilation[1] - padding[1]
+                if (iy < 0 || ix < 0 || iy >= h || ix >= width) continue
+                const channel = Math.floor(o / (f / groups)) * cg + ci
+                sum += x[((i * c + channel) * h + iy) * width + ix]! * w[((o * cg + ci) * kh + ky) * kw + kx]!
+              }
+          y.push(sum)
+        }
+  return y
+}
+
+test('what does not fit is refused', () => {
+  const graph = createGraph()
+  const x = graph.input('x', [1, 4, 5, 5])
+  expect(() => conv2d(graph, x, graph.input('w', [2, 3, 3, 3]))).toThrow('expected a weight of 4 channels, received [2,3,3,3]')
+  expect(() => conv2d(graph, x, graph.input('w', [2, 4, 6, 3]))).toThrow('expected a window of at most 5, received 6')
+  expect(() => conv2d(graph, x, graph.input('w', [3, 2, 3, 3]), { groups: 2 })).toThrow('2 equal groups')
+  expect(() => conv2d(createGraph('bf16x'), x, x)).toThrow('profile bf16x is not implemented')
+})

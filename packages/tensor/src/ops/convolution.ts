@@ -1,0 +1,130 @@
+import { type Graph, type Node, type Op, type Shape, sizeOf, type Value } from '../graph/graph.ts'
+import { gemmScratchBytes } from './matmul.ts'
+import { expectDType } from './rows.ts'
+
+export interface ConvolutionOptions {
+  /** [vertical, horizontal], default 1. */
+  readonly stride?: readonly [number, number]
+  /** [top, left, bottom, right], default 0. */
+  readonly padding?: readonly [number, number, number, number]
+  readonly dilation?: readonly [number, number]
+  /** Channels and filters fall into as many parts that do not see each other. */
+  readonly groups?: number
+}
+
+/**
+ * y[images, filters, oh, ow] of x[images, channels, h, w] and w[filters, channels / groups, kh, kw]: the sum over (channel, ky, kx), in chunks of
+ * 256 as in a matrix product, +0 outside the image. Bits: docs/arithmetic/convolution.md.
+ *
+ * @throws RangeError if shapes do not fit or the window is larger than the padded image; for other profiles than f32
+ */
+export function conv2d(graph: Graph, x: Value, w: Value, options: ConvolutionOptions = {}): Value {
+  const { stride = [1, 1], padding = [0, 0, 0, 0], dilation = [1, 1], groups = 1 } = options
+  if (graph.profile !== 'f32') throw new RangeError(`conv2d: profile ${graph.profile} is not implemented`)
+  return graph.one(convolutionOp, [x, w], { stride, padding, dilation, groups })
+}
+
+type Attributes = {
+  readonly stride: readonly number[]
+  readonly padding: readonly number[]
+  readonly dilation: readonly number[]
+  readonly groups: number
+}
+
+/** Weight gradients below this size are summed in parts of images, so that threads can share them. */
+const partedSize = 65536
+const imageParts = 8
+
+export const convolutionOp: Op<Attributes> = {
+  name: 'conv2d',
+  code: 0x201,
+  infer([x, w], attributes) {
+    expectDType('conv2d', x!, 'f32')
+    return [{ shape: outputOf(x!.shape, w!.shape, attributes) }]
+  },
+  gradient(graph, { inputs: [x, w], attributes }, [d]) {
+    return [
+      graph.one(inputGradientOp, [d!, w!], { ...attributes, shape: x!.shape }),
+      graph.one(weightGradientOp, [d!, x!], { ...attributes, shape: w!.shape }),
+    ]
+  },
+  scratchBytes: ({ inputs: [, w], outputs: [y] }, threads) => threads * oneScratch(w!.shape, y!.shape),
+  words: ({ inputs: [x, w], outputs: [y], attributes }, { at, scratch }) => [
+    ...sizes(x!.shape, w!.shape, y!.shape, attributes),
+    at(x!),
+    at(w!),
+    at(y!),
+    scratch,
+  ],
+}
+
+type GradientAttributes = Attributes & { readonly shape: Shape }
+
+/** dx of dy and w. */
+const inputGradientOp: Op<GradientAttributes> = {
+  name: 'conv2d input gradient',
+  code: 0x202,
+  infer: (_inputs, { shape }) => [{ shape }],
+  scratchBytes: ({ inputs: [d, w] }, threads) => threads * oneScratch(w!.shape, d!.shape),
+  words: ({ inputs: [d, w], outputs: [x], attributes }, { at, scratch }) => [
+    ...sizes(x!.shape, w!.shape, d!.shape, attributes),
+    at(x!),
+    at(w!),
+    at(d!),
+    scratch,
+  ],
+}
+
+/** dw of dy and x. */
+const weightGradientOp: Op<GradientAttributes> = {
+  name: 'conv2d weight gradient',
+  code: 0x203,
+  infer: (_inputs, { shape }) => [{ shape }],
+  scratchBytes({ inputs: [d, x], outputs: [w] }, threads) {
+    const size = alignUp(4 * sizeOf(w!.shape))
+    return (parts(x!.shape, w!.shape) - 1) * size + threads * (oneScratch(w!.shape, d!.shape) + size)
+  },
+  words: ({ inputs: [d, x], outputs: [w], attributes }: Node<GradientAttributes>, { at, scratch }) => [
+    ...sizes(x!.shape, w!.shape, d!.shape, attributes),
+    at(x!),
+    at(w!),
+    at(d!),
+    scratch,
+    parts(x!.shape, w!.shape),
+  ],
+}
+
+/** Parts of images whose sums are stored and then added: a matter of shapes alone. */
+function parts(x: Shape, w: Shape): number {
+  return sizeOf(w) <= partedSize ? Math.min(imageParts, x[0]!) : 1
+}
+
+function oneScratch(w: Shape, y: Shape): number {
+  return gemmScratchBytes + alignUp(4 * w[1]! * w[2]! * w[3]! * y[2]! * y[3]!)
+}
+
+function sizes(x: Shape, w: Shape, y: Shape, { stride, padding, dilation, groups }: Attributes): readonly number[] {
+  return [...x, w[0]!, w[2]!, w[3]!, y[2]!, y[3]!, ...stride, ...dilation, padding[0]!, padding[1]!, groups]
+}
+
+function outputOf(x: Shape, w: Shape, { stride, padding, dilation, groups }: Attributes): Shape {
+  if (x.length !== 4 || w.length !== 4)
+    throw new RangeError(`conv2d: expected images [n, channels, h, w] and a weight [filters, channels, kh, kw], received [${x}] and [${w}]`)
+  for (const n of [...stride, ...dilation, groups])
+    if (!Number.isSafeInteger(n) || n < 1) throw new RangeError(`conv2d: expected positive strides, dilations and groups, received ${n}`)
+  for (const n of padding)
+    if (!Number.isSafeInteger(n) || n < 0) throw new RangeError(`conv2d: expected padding of 0 or more, received ${n}`)
+  const channels = x[1]!
+  if (channels % groups !== 0 || w[0]! % groups !== 0)
+    throw new RangeError(`conv2d: expected channels and filters in ${groups} equal groups, received ${channels} and ${w[0]}`)
+  if (w[1] !== channels / groups) throw new RangeError(`conv2d: expected a weight of ${channels / groups} channels, received [${w}]`)
+  const places = [0, 1].map((axis) => {
+    const whole = x[2 + axis]! + padding[axis]! + padding[axis + 2]!
+    const reach = dilation[axis]! * (w[2 + axis]! - 1) + 1
+    if (reach > whole) throw new RangeError(`conv2d: expected a window of at most ${whole}, received ${reach}`)
+    return Math.floor((whole - reach) / stride[axis]!) + 1
+  })
+  return [x[0]!, w[0]!, ...places]
+}
+
+const alignUp = (bytes: number) => Math.ceil(bytes / 64) * 64

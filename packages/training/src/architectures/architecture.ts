@@ -1,0 +1,32 @@
+import type { ModelSpec } from '../layers/spec.ts'
+import { type CnnOptions, cnn } from './cnn.ts'
+import { type GptOptions, gpt } from './gpt.ts'
+import { type MlpOptions, mlp } from './mlp.ts'
+import { type ResnetOptions, resnet } from './resnet.ts'
+import { type VitOptions, vit } from './vit.ts'
+
+/** An architecture by name, with its options. */
+export type Architecture =
+  | ({ readonly name: 'mlp' } & MlpOptions)
+  | ({ readonly name: 'cnn' } & CnnOptions)
+  | ({ readonly name: 'resnet' } & ResnetOptions)
+  | ({ readonly name: 'vit' } & VitOptions)
+  | ({ readonly name: 'gpt' } & GptOptions)
+
+/** @throws RangeError for an unknown name, or options out of range */
+export function architecture(wanted: Architecture): ModelSpec {
+  switch (wanted.name) {
+    case 'mlp':
+      return mlp(wanted)
+    case 'cnn':
+      return cnn(wanted)
+    case 'resnet':
+      return resnet(wanted)
+    case 'vit':
+      return vit(wanted)
+    case 'gpt':
+      return gpt(wanted)
+    default:
+      throw new RangeError(`architecture: expected mlp, cnn, resnet, vit or gpt, received ${String((wanted as { name: unknown }).name)}`)
+  }
+}

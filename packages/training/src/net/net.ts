@@ -1,0 +1,286 @@
+import { type Backend, type BackendName, createArena, createBackend, type Profile, sizeOf } from '@pouw/tensor'
+import { initialStates } from '../layers/initial-states.ts'
+import type { Model } from '../layers/model.ts'
+import { buildPass, firstNonFinite, type Homes, linkPass, type Pass, type Program, planFewer, planPass } from './program.ts'
+
+/**
+ * One model at one batch capacity, with every buffer planned at creation: a step allocates nothing but its results.
+ *
+ * `weights`, `residual`, `gradient` and `states` are live views and may be written by the owner between calls. A NaN or infinity never
+ * throws; it shows in `lossSum` or `isFinite()`, and the iteration is invalid (A6).
+ */
+export interface Net {
+  readonly model: Model
+  /** Rows that fit. */
+  readonly batch: number
+  /** Bytes of all its memory. */
+  readonly bytes: number
+  /** Float32 `[params]` each. */
+  readonly weights: Float32Array
+  readonly residual: Float32Array
+  readonly gradient: Float32Array
+  /** Running statistics, all of them one after the other. */
+  readonly states: Float32Array
+  /**
+   * Takes 1 to `batch` rows; features `[rows, ...input shape]` of u8 or f32, each multiplied once by the binary32 scale (A25), and what is wanted of
+   * them: a class for each row of the output, or f32 targets of the output's shape, as the loss asks.
+   *
+   * @throws RangeError if sizes disagree or a label is no class
+   */
+  loadBatch(features: Uint8Array | Float32Array, wanted: Uint8Array | Int32Array | Float32Array, scale: number): void
+  /** The same for a model of tokens i32 `[rows, length]`. */
+  loadTokens(tokens: Int32Array, wanted: Int32Array | Float32Array): void
+  /** The two words that dropout draws from in the next `backward`; zero at first. */
+  setKey(low: number, high: number): void
+  /** Forward pass, then the gradient of the SUM loss into `gradient` (spec 9.1 step 3). Running statistics move. */
+  backward(): { lossSum: number; correct: number }
+  /** Loss and hits (0 where the loss has no classes) of the loaded batch at the present weights (spec 9.1 step 9). */
+  forward(): { lossSum: number; correct: number }
+  /** Copy, float32 `[rows, ...output shape]`, of the last pass; call it before anything else overwrites it. */
+  logits(): Float32Array
+  /**
+   * weights -= step * U where the integer sum U of all maps is not 0 (spec 9.1 steps 1 and 2). The order of maps and words
+   * has no effect.
+   *
+   * @param step fl(q * peerScale), finite
+   * @throws RangeError if a word's index is not below params; the weights are then unchanged
+   */
+  applyPeers(maps: readonly Uint32Array[], step: number): void
+  /**
+   * Whether the integer sum of all maps is zero at every coordinate, as for no maps (A14 d).
+   *
+   * @throws RangeError if a word's index is not below params
+   */
+  peersCancel(maps: readonly Uint32Array[]): boolean
+  /**
+   * Spec 9.1 steps 4 to 8: R += g; d = ±1 where |R| > tau, strictly; R -= tau d; W -= q d; words = d, ascending (spec 9.2).
+   * Overdrive counts |g - tau d| > tau.
+   *
+   * @param tau quantum in units of summed gradient, finite and > 0 as binary32
+   * @param q fl(fl(rate / B) * tau), finite
+   * @throws RangeError for tau or q out of range
+   */
+  exchange(tau: number, q: number): { words: Uint32Array; overdrive: number }
+  /** Whether weights, residual, gradient and running statistics hold neither NaN nor infinity. */
+  isFinite(): boolean
+  /** The first layer that makes a NaN or infinity of the loaded batch; for a message, since it runs the pass again piece by piece. */
+  nonFiniteLayer(): string | undefined
+}
+
+export interface NetOptions {
+  /** `reference` is plain TypeScript with the same bits, some hundred times slower. */
+  readonly backend?: BackendName
+  readonly profile?: Profile
+  /** Forget what segments computed and compute it again on the way back: less memory, the same bits. */
+  readonly checkpoint?: boolean
+}
+
+/** Words of peers' maps that are copied in at once. */
+const PIECE_WORDS = 2 ** 18
+/** Models up to this size count peers' words in a place of their own, which is zero between calls; larger ones where activations lie, cleared each time. */
+const OWN_COUNTS = 2 ** 24
+
+/**
+ * Plans and zeroes the memory of one net; each net has a WebAssembly instance of its own. Running statistics get what they start from.
+ *
+ * @param batch rows that fit, a positive integer
+ * @throws RangeError if batch is out of range or the memory does not fit
+ */
+export function createNet(model: Model, batch: number, options: NetOptions = {}): Net {
+  if (!Number.isSafeInteger(batch) || batch < 1) throw new RangeError(`batch: expected a positive integer, received ${batch}`)
+  const { backend: backendName = 'wasm', profile = 'f32', checkpoint = false } = options
+  const { params } = model
+  const build = (training: boolean, rows: number) => buildPass(model.spec, rows, { training, profile, checkpoint })
+  const passes = { train: build(true, batch), predict: build(false, batch) }
+  const plans = { train: planPass(passes.train, 1), predict: planPass(passes.predict, 1) }
+  const { output, inputs } = passes.train.forward
+  const classes = output.shape.at(-1)!
+  const sampleSize = sizeOf(inputs.data.shape) / batch
+  const { wanted } = passes.train
+  const wantedPerRow = sizeOf(wanted.shape) / batch
+  const stateSize = model.declared.stateCount
+
+  const arena = createArena()
+  const w = arena.take(4 * params)
+  const r = arena.take(4 * params)
+  const g = arena.take(4 * params)
+  const s = arena.take(4 * stateSize)
+  const x = arena.take(4 * batch * sampleSize)
+  const bytesAt = arena.take(batch * sampleSize)
+  const wantedAt = arena.take(4 * batch * wantedPerRow)
+  const keyAt = arena.take(8)
+  const zerosAt = arena.take(4 * batch)
+  const overdriveAt = arena.take(4)
+  const piece = arena.take(4 * Math.min(params, PIECE_WORDS))
+  const ownCounts = params <= OWN_COUNTS ? arena.take(4 * params) : 0
+  // The words of an own map, and a large model's counts, lie where activations lie at other times.
+  const region = arena.take(Math.max(plans.train.bytes, plans.predict.bytes, 4 * params))
+  const homes: Homes = { input: x, wanted: wantedAt, key: keyAt, zeros: zerosAt, weights: w, gradient: g, states: s, region }
+  const link = (kind: 'train' | 'predict', pass: Pass): Program => {
+    const plan = pass === passes[kind] ? plans[kind] : planFewer(plans[kind], passes[kind], pass)
+    return linkPass(pass, plan, homes)
+  }
+  const full = { train: link('train', passes.train), predict: link('predict', passes.predict) }
+  // A pass of fewer rows has as many words as the full one, so the last such pass of each kind can lie beside it.
+  const programsAt = { train: arena.take(8 * full.train.words.length), predict: arena.take(8 * full.predict.words.length) }
+  const fewer: { [kind in 'train' | 'predict']?: { readonly rows: number; readonly program: Program } } = {}
+
+  const backend: Backend = createBackend(backendName, arena.bytes)
+  const { memory, kernels, threads } = backend
+  const views = {
+    weights: new Float32Array(memory, w, params),
+    residual: new Float32Array(memory, r, params),
+    gradient: new Float32Array(memory, g, params),
+    states: new Float32Array(memory, s, stateSize),
+  }
+  const pieceView = new Uint32Array(memory, piece, Math.min(params, PIECE_WORDS))
+  const wordView = new Uint32Array(memory, region, params)
+  const wantedView = new (wanted.dtype === 'i32' ? Int32Array : Float32Array)(memory, wantedAt, batch * wantedPerRow)
+  const byteView = new Uint8Array(memory, bytesAt, batch * sampleSize)
+  const featureView = new Float32Array(memory, x, batch * sampleSize)
+  const tokenView = new Int32Array(memory, x, batch * sampleSize)
+  const overdriveView = new Uint32Array(memory, overdriveAt, 1)
+  const counts = ownCounts === 0 ? region : ownCounts
+  const countView = new Int32Array(memory, counts, params)
+  let rows = 0
+  let last: Program | undefined
+
+  views.states.set(initialStates(model.declared))
+  for (const kind of ['train', 'predict'] as const) new Uint32Array(memory, programsAt[kind]).set(full[kind].words)
+
+  function programFor(kind: 'train' | 'predict'): { readonly program: Program; readonly at: number } {
+    if (rows === 0) throw new RangeError('net: expected a loaded batch, received none')
+    if (rows === batch) return { program: full[kind], at: programsAt[kind] }
+    const at = programsAt[kind] + 4 * full[kind].words.length
+    let found = fewer[kind]
+    if (found?.rows !== rows) {
+      found = { rows, program: link(kind, build(kind === 'train', rows)) }
+      fewer[kind] = found
+      new Uint32Array(memory, at).set(found.program.words)
+    }
+    return { program: found.program, at }
+  }
+
+  function run(kind: 'train' | 'predict'): { lossSum: number; correct: number } {
+    const { program, at } = programFor(kind)
+    kernels.run(at, at + 4 * program.words.length, threads)
+    last = program
+    return {
+      lossSum: new Float32Array(memory, program.at(program.pass.lossSum), 1)[0]!,
+      correct: program.pass.correct ? new Int32Array(memory, program.at(program.pass.correct), 1)[0]! : 0,
+    }
+  }
+
+  /** How many rows these are wanted for. */
+  function checkWanted(given: Uint8Array | Int32Array | Float32Array): number {
+    const what = wanted.dtype === 'i32' ? 'labels' : 'targets'
+    const count = given.length / wantedPerRow
+    if (!Number.isInteger(count) || count < 1 || count > batch)
+      throw new RangeError(`${what}: expected 1 to ${batch} rows${wantedPerRow === 1 ? '' : ` of ${wantedPerRow}`}, received ${count}`)
+    if (wanted.dtype === 'i32') {
+      for (const label of given)
+        if (!Number.isInteger(label) || label >= classes || label < 0)
+          throw new RangeError(`label: expected a class below ${classes}, received ${label}`)
+    }
+    return count
+  }
+
+  /** Copies every map into the memory, piece by piece, and hands the length of each piece on. */
+  function forPieces(maps: readonly Uint32Array[], use: (length: number, map: number, start: number) => void): void {
+    for (const [number, map] of maps.entries()) {
+      for (let start = 0; start < map.length; start += pieceView.length) {
+        const length = Math.min(pieceView.length, map.length - start)
+        pieceView.set(length === map.length ? map : map.subarray(start, start + length))
+        use(length, number, start)
+      }
+    }
+  }
+
+  function countPeers(maps: readonly Uint32Array[]): void {
+    if (counts === region) {
+      last = undefined
+      countView.fill(0)
+    }
+    forPieces(maps, (length, number, start) => {
+      const bad = kernels.countMap(piece, length, counts, params)
+      if (bad < 0) return
+      const index = pieceView[bad]! & 0x7fffffff
+      countView.fill(0)
+      throw new RangeError(`map ${number}, word ${start + bad}: expected an index below ${params}, received ${index}`)
+    })
+  }
+
+  return {
+    model,
+    batch,
+    bytes: arena.bytes,
+    ...views,
+    loadBatch(features, given, scale) {
+      if (model.spec.input.kind !== 'features') throw new RangeError('net: expected tokens, received features')
+      const count = checkWanted(given)
+      const size = count * sampleSize
+      if (features.length !== size)
+        throw new RangeError(`features: expected ${count} x ${sampleSize} = ${size} values, received ${features.length}`)
+      if (!Number.isFinite(Math.fround(scale))) throw new RangeError(`scale: expected a finite binary32 number, received ${scale}`)
+      if (features instanceof Uint8Array) {
+        byteView.set(features)
+        kernels.scaleBytes(bytesAt, x, scale, size)
+      } else {
+        featureView.set(features)
+        kernels.scaleFloats(x, scale, size)
+      }
+      wantedView.set(given)
+      rows = count
+    },
+    loadTokens(tokens, given) {
+      const { spec } = model
+      if (spec.input.kind !== 'tokens') throw new RangeError('net: expected features, received tokens')
+      const { vocabulary } = spec.input
+      const count = checkWanted(given)
+      if (tokens.length !== count * sampleSize)
+        throw new RangeError(`tokens: expected ${count} x ${sampleSize} = ${count * sampleSize}, received ${tokens.length}`)
+      for (const token of tokens)
+        if (token < 0 || token >= vocabulary) throw new RangeError(`token: expected a number below ${vocabulary}, received ${token}`)
+      tokenView.set(tokens)
+      wantedView.set(given)
+      rows = count
+    },
+    setKey(low, high) {
+      new Uint32Array(memory, keyAt, 2).set([low, high])
+    },
+    backward: () => run('train'),
+    forward: () => run('predict'),
+    logits() {
+      if (!last) throw new RangeError('net: expected a forward pass just before, received none')
+      return new Float32Array(memory, last.at(last.pass.forward.output), sizeOf(last.pass.forward.output.shape)).slice()
+    },
+    applyPeers(maps, step) {
+      if (!Number.isFinite(Math.fround(step))) throw new RangeError(`step: expected a finite binary32 number, received ${step}`)
+      countPeers(maps)
+      forPieces(maps, (length) => kernels.applyCounts(piece, length, counts, w, step))
+    },
+    peersCancel(maps) {
+      countPeers(maps)
+      let any = false
+      forPieces(maps, (length) => {
+        if (kernels.takeCounts(piece, length, counts) !== 0) any = true
+      })
+      return !any
+    },
+    exchange(tau, q) {
+      if (!(Math.fround(tau) > 0 && Number.isFinite(Math.fround(tau)))) {
+        throw new RangeError(`tau: expected a positive finite binary32 number, received ${tau}`)
+      }
+      if (!Number.isFinite(Math.fround(q))) throw new RangeError(`q: expected a finite binary32 number, received ${q}`)
+      last = undefined
+      const count = kernels.exchange(r, g, w, region, overdriveAt, tau, q, params)
+      return { words: wordView.slice(0, count), overdrive: overdriveView[0]! }
+    },
+    isFinite: () => [w, r, g].every((at) => kernels.allFinite(at, params) === 1) && kernels.allFinite(s, stateSize) === 1,
+    nonFiniteLayer() {
+      const { program, at } = programFor('train')
+      last = undefined
+      return firstNonFinite(program, at, backend)
+    },
+  }
+}
