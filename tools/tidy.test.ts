@@ -127,6 +127,12 @@ const EXCEPTIONS: readonly { readonly rule: string; readonly path: string; reado
     why: 'as in xavier.ts: correctly rounded, and rounded again to binary32',
   },
   {
+    rule: 'purity',
+    path: 'packages/tensor/src/reference/ops/update.ts',
+    what: 'Math.sqrt',
+    why: 'as in xavier.ts: correctly rounded, and rounded again to binary32',
+  },
+  {
     rule: 'length',
     path: 'packages/chain/src/transactions.test.ts',
     why: 'a list of refusals, one short case after the other, beside the file whose rules it goes through',

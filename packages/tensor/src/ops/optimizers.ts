@@ -17,7 +17,12 @@ type CommonAttributes = { readonly scale: number; readonly decay: number }
 export const registerCount = 4
 
 /** Inputs: g, w, registers, then the state arrays. */
-function optimizer<A extends CommonAttributes>(name: string, code: number, states: number, own: (attributes: A) => readonly number[]): Op<A> {
+function optimizer<A extends CommonAttributes>(
+  name: string,
+  code: number,
+  states: number,
+  own: (attributes: A) => readonly number[],
+): Op<A> {
   return {
     name,
     code,

@@ -36,7 +36,10 @@ export interface ExchangeInputs {
 }
 
 /** Answers the words of the map and the two counts. */
-export function exchange(graph: Graph, { residual, step, weights, quanta }: ExchangeInputs): { readonly words: Value; readonly counts: Value } {
+export function exchange(
+  graph: Graph,
+  { residual, step, weights, quanta }: ExchangeInputs,
+): { readonly words: Value; readonly counts: Value } {
   const [words, counts] = graph.apply(exchangeOp, [residual, step, weights, quanta], {})
   return { words: words!, counts: counts! }
 }
