@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { addOp } from '../ops/elementwise.ts'
+import { add, addOp, multiply } from '../ops/elementwise.ts'
 import { matmul } from '../ops/matmul.ts'
 import { createGraph } from './graph.ts'
 import { graphBytes } from './graph-bytes.ts'
@@ -22,8 +22,8 @@ test('bytes of a graph tell apart what computes differently, and nothing else', 
   const build = (profile: 'f32' | 'bf16x', name: string, rows: number, order: 'ab' | 'ba') => {
     const graph = createGraph(profile)
     const [a, b] = [graph.input(name, [rows, 3]), graph.input('b', [rows, 3])]
-    const w = graph.parameter('w', [3, 3])
-    graph.layer(name, () => graph.one(addOp, order === 'ab' ? [a, matmul(graph, b, w)] : [matmul(graph, b, w), a], {}))
+    const product = multiply(graph, b, graph.parameter('w', [rows, 3]))
+    graph.layer(name, () => add(graph, ...(order === 'ab' ? ([a, product] as const) : ([product, a] as const))))
     return Buffer.from(graphBytes(graph)).toString('hex')
   }
   const one = build('f32', 'x', 4, 'ab')

@@ -40,7 +40,8 @@ function extents(a: Value, b: Value, kind: Attributes['kind']) {
   return { m, n: kind === 'nt' ? b.shape[0]! : b.shape[1]!, k }
 }
 
-/** y[rows, nodes] = x[rows, inputs] w[nodes, inputs]ᵀ */
+/** y[rows, nodes] = x[rows, inputs] w[nodes, inputs]ᵀ. @throws RangeError if the shapes do not fit; for other profiles than f32 */
 export function matmul(graph: Graph, x: Value, w: Value): Value {
+  if (graph.profile !== 'f32') throw new RangeError(`matmul: profile ${graph.profile} is not implemented`)
   return graph.one(matmulOp, [x, w], { kind: 'nt' })
 }
