@@ -63,17 +63,17 @@ async function build() {
   if (existsSync(target) && existsSync(join(output, 'kernels.d.ts')) && readFileSync(target, 'utf8').startsWith(stamp)) return
   const bytes = await compileKernels('single')
   const threaded = await compileKernels('threaded')
-  const version = createHash('sha256').update(bytes).digest('hex')
+  const [version, threadedVersion] = [bytes, threaded].map((module) => createHash('sha256').update(module).digest('hex'))
   mkdirSync(output, { recursive: true })
   replace(
     join(output, 'kernels.d.ts'),
-    `/** The compiled kernels, a WebAssembly module without imports. */\nexport const kernelBytes: Uint8Array<ArrayBuffer>\n/** The same kernels for threads; imports env.memory, which is shared. */\nexport const threadedKernelBytes: Uint8Array<ArrayBuffer>\n/** SHA-256 of kernelBytes, lower-case hex. */\nexport const kernelVersion: string\n`,
+    `/** The compiled kernels, a WebAssembly module without imports. */\nexport const kernelBytes: Uint8Array<ArrayBuffer>\n/** The same kernels for threads; imports env.memory, which is shared. */\nexport const threadedKernelBytes: Uint8Array<ArrayBuffer>\n/** SHA-256 of kernelBytes, lower-case hex. */\nexport const kernelVersion: string\n/** SHA-256 of threadedKernelBytes. */\nexport const threadedKernelVersion: string\n`,
   )
   replace(
     target,
-    `${stamp}const decode = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))\nexport const kernelVersion = '${version}'\nexport const kernelBytes = decode('${base64(bytes)}')\nexport const threadedKernelBytes = decode('${base64(threaded)}')\n`,
+    `${stamp}const decode = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))\nexport const kernelVersion = '${version}'\nexport const threadedKernelVersion = '${threadedVersion}'\nexport const kernelBytes = decode('${base64(bytes)}')\nexport const threadedKernelBytes = decode('${base64(threaded)}')\n`,
   )
-  console.log(`kernels: ${bytes.length} bytes, ${version}`)
+  console.log(`kernels: ${bytes.length} bytes, ${version}; for threads ${threaded.length} bytes, ${threadedVersion}`)
 }
 
 const base64 = (bytes) => Buffer.from(bytes).toString('base64')

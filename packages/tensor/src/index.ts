@@ -4,7 +4,7 @@
  * A static graph is built operation by operation, differentiated, planned into one memory and run as one program. Kernels are strict
  * WebAssembly SIMD; a plain TypeScript reference computes the same bits and is the definition that they are tested against.
  */
-export { kernelVersion } from '../build/kernels.js'
+export { kernelVersion, threadedKernelVersion } from '../build/kernels.js'
 export { type Arena, createArena } from './arena.ts'
 export { type DifferentiateOptions, differentiate } from './autograd/differentiate.ts'
 export { createBackend } from './backend.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import binaryen from 'assemblyscript/binaryen'
 import { expect, test } from 'vitest'
-import { kernelBytes, kernelVersion } from '../build/kernels.js'
+import { kernelBytes, kernelVersion, threadedKernelBytes, threadedKernelVersion } from '../build/kernels.js'
 import { compileKernels } from '../build.mjs'
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
@@ -17,7 +17,7 @@ function strict(bytes: Uint8Array): boolean {
 }
 
 test('the kernels hold no relaxed operation, and the check can fail', () => {
-  expect(strict(kernelBytes)).toBe(true)
+  expect([kernelBytes, threadedKernelBytes].map(strict)).toEqual([true, true])
   const text = (op: string) => `(module (func (param v128 v128 v128) (result v128) ${op}))`
   const fused = '(f32x4.relaxed_madd (local.get 0) (local.get 1) (local.get 2))'
   const plain = '(f32x4.add (f32x4.mul (local.get 0) (local.get 1)) (local.get 2))'
@@ -30,12 +30,17 @@ test('the kernels hold no relaxed operation, and the check can fail', () => {
   expect(strict(assemble(text(fused)))).toBe(false)
 })
 
-test('the kernels import nothing, and the module is what its version says', () => {
+test('the kernels import nothing, those for threads one shared memory, and both are what their versions say', () => {
   expect(WebAssembly.Module.imports(new WebAssembly.Module(kernelBytes))).toEqual([])
-  expect(sha256(kernelBytes)).toBe(kernelVersion)
+  expect(WebAssembly.Module.imports(new WebAssembly.Module(threadedKernelBytes))).toEqual([
+    { module: 'env', name: 'memory', kind: 'memory' },
+  ])
+  expect([kernelBytes, threadedKernelBytes].map(sha256)).toEqual([kernelVersion, threadedKernelVersion])
 })
 
-test('two builds give the same bytes as the built module', async () => {
-  const builds = [await compileKernels(), await compileKernels()]
-  expect(builds.map(sha256)).toEqual([kernelVersion, kernelVersion])
+test('two builds give the same bytes as the built modules', async () => {
+  const single = [await compileKernels('single'), await compileKernels('single')]
+  const threaded = [await compileKernels('threaded'), await compileKernels('threaded')]
+  expect(single.map(sha256)).toEqual([kernelVersion, kernelVersion])
+  expect(threaded.map(sha256)).toEqual([threadedKernelVersion, threadedKernelVersion])
 })

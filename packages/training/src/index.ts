@@ -32,7 +32,7 @@ export type { InputSpec, LayerSpec, LossSpec, ModelSpec } from './layers/spec.ts
 export type { Backend } from './model.ts'
 export { initialWeights } from './model.ts'
 export type { Net, NetOptions } from './net/net.ts'
-export { createNet } from './net/net.ts'
+export { createNet, createThreadedNet } from './net/net.ts'
 export type { ReplayInput, ReplayOutput, ReplayTrainer } from './replay.ts'
 export { createReplayTrainer, replay } from './replay.ts'
 export type { LayerShape, SafetensorsModel } from './safetensors.ts'

@@ -1,7 +1,17 @@
-import { type Backend, type BackendName, createArena, createBackend, type Profile, sizeOf } from '@pouw/tensor'
+import { type Backend, type BackendName, createArena, createBackend, createThreadedBackend, type Profile, sizeOf } from '@pouw/tensor'
 import { initialStates } from '../layers/initial-states.ts'
 import type { Model } from '../layers/model.ts'
-import { buildPass, firstNonFinite, type Homes, linkPass, type Pass, type Program, planFewer, planPass } from './program.ts'
+import {
+  buildPass,
+  exchangeProgram,
+  firstNonFinite,
+  type Homes,
+  linkPass,
+  type Pass,
+  type Program,
+  planFewer,
+  planPass,
+} from './program.ts'
 
 /**
  * One model at one batch capacity, with every buffer planned at creation: a step allocates nothing but its results.
@@ -65,11 +75,11 @@ export interface Net {
   isFinite(): boolean
   /** The first layer that makes a NaN or infinity of the loaded batch; for a message, since it runs the pass again piece by piece. */
   nonFiniteLayer(): string | undefined
+  /** Ends the other threads; a net of one thread has none. */
+  close(): void
 }
 
 export interface NetOptions {
-  /** `reference` is plain TypeScript with the same bits, some hundred times slower. */
-  readonly backend?: BackendName
   readonly profile?: Profile
   /** Forget what segments computed and compute it again on the way back: less memory, the same bits. */
   readonly checkpoint?: boolean
@@ -84,15 +94,34 @@ const OWN_COUNTS = 2 ** 24
  * Plans and zeroes the memory of one net; each net has a WebAssembly instance of its own. Running statistics get what they start from.
  *
  * @param batch rows that fit, a positive integer
- * @throws RangeError if batch is out of range or the memory does not fit
+ * @param options backend: `reference` is plain TypeScript with the same bits, some hundred times slower
+ * @throws RangeError if batch is out of range, a layer does not fit, or the memory does not
  */
-export function createNet(model: Model, batch: number, options: NetOptions = {}): Net {
+export function createNet(model: Model, batch: number, options: NetOptions & { readonly backend?: BackendName } = {}): Net {
+  const layout = layNet(model, batch, options, 1)
+  return openNet(layout, createBackend(options.backend ?? 'wasm', layout.bytes))
+}
+
+/**
+ * The same bits from several threads, which share the work of each pass. Close it, or its threads wait on.
+ *
+ * @param options threads: 1 to 64. More than one needs SharedArrayBuffer, in a browser a page that is cross-origin isolated, and the arrays of the net
+ *   then lie in shared memory: copy what goes to an interface that refuses such (WebCrypto does).
+ * @throws RangeError as `createNet`, or for another number of threads
+ */
+export async function createThreadedNet(model: Model, batch: number, options: NetOptions & { readonly threads: number }): Promise<Net> {
+  if (options.threads === 1) return createNet(model, batch, options)
+  const layout = layNet(model, batch, options, options.threads)
+  return openNet(layout, await createThreadedBackend(layout.bytes, options.threads))
+}
+
+/** Every place of a net and the programs that run there. */
+function layNet(model: Model, batch: number, { profile = 'f32', checkpoint = false }: NetOptions, threads: number) {
   if (!Number.isSafeInteger(batch) || batch < 1) throw new RangeError(`batch: expected a positive integer, received ${batch}`)
-  const { backend: backendName = 'wasm', profile = 'f32', checkpoint = false } = options
   const { params } = model
   const build = (training: boolean, rows: number) => buildPass(model.spec, rows, { training, profile, checkpoint })
   const passes = { train: build(true, batch), predict: build(false, batch) }
-  const plans = { train: planPass(passes.train, 1), predict: planPass(passes.predict, 1) }
+  const plans = { train: planPass(passes.train, threads), predict: planPass(passes.predict, threads) }
   const { output, inputs } = passes.train.forward
   const classes = output.shape.at(-1)!
   const sampleSize = sizeOf(inputs.data.shape) / batch
@@ -110,7 +139,6 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
   const wantedAt = arena.take(4 * batch * wantedPerRow)
   const keyAt = arena.take(8)
   const zerosAt = arena.take(4 * batch)
-  const overdriveAt = arena.take(4)
   const piece = arena.take(4 * Math.min(params, PIECE_WORDS))
   const ownCounts = params <= OWN_COUNTS ? arena.take(4 * params) : 0
   // The words of an own map, and a large model's counts, lie where activations lie at other times.
@@ -123,10 +151,33 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
   const full = { train: link('train', passes.train), predict: link('predict', passes.predict) }
   // A pass of fewer rows has as many words as the full one, so the last such pass of each kind can lie beside it.
   const programsAt = { train: arena.take(8 * full.train.words.length), predict: arena.take(8 * full.predict.words.length) }
-  const fewer: { [kind in 'train' | 'predict']?: { readonly rows: number; readonly program: Program } } = {}
 
-  const backend: Backend = createBackend(backendName, arena.bytes)
+  const exchange = exchangeProgram(params, threads, arena, { residual: r, step: g, weights: w, words: region })
+  const bytes = arena.bytes
+  return {
+    model,
+    batch,
+    params,
+    bytes,
+    build,
+    link,
+    full,
+    exchange,
+    programsAt,
+    wanted,
+    wantedPerRow,
+    classes,
+    sampleSize,
+    stateSize,
+    ...{ w, r, g, s, x, bytesAt, wantedAt, keyAt, piece, ownCounts, region },
+  }
+}
+
+function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
+  const { model, batch, params, build, link, full, exchange, programsAt, wanted, wantedPerRow, classes, sampleSize, stateSize } = layout
+  const { w, r, g, s, x, bytesAt, wantedAt, keyAt, piece, ownCounts, region } = layout
   const { memory, kernels, threads } = backend
+  const fewer: { [kind in 'train' | 'predict']?: { readonly rows: number; readonly program: Program } } = {}
   const views = {
     weights: new Float32Array(memory, w, params),
     residual: new Float32Array(memory, r, params),
@@ -139,7 +190,8 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
   const byteView = new Uint8Array(memory, bytesAt, batch * sampleSize)
   const featureView = new Float32Array(memory, x, batch * sampleSize)
   const tokenView = new Int32Array(memory, x, batch * sampleSize)
-  const overdriveView = new Uint32Array(memory, overdriveAt, 1)
+  const quantaView = new Float32Array(memory, exchange.quanta, 2)
+  const exchangeCounts = new Uint32Array(memory, exchange.counts, 2)
   const counts = ownCounts === 0 ? region : ownCounts
   const countView = new Int32Array(memory, counts, params)
   let rows = 0
@@ -147,6 +199,7 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
 
   views.states.set(initialStates(model.declared))
   for (const kind of ['train', 'predict'] as const) new Uint32Array(memory, programsAt[kind]).set(full[kind].words)
+  new Uint32Array(memory, exchange.from).set(exchange.words)
 
   function programFor(kind: 'train' | 'predict'): { readonly program: Program; readonly at: number } {
     if (rows === 0) throw new RangeError('net: expected a loaded batch, received none')
@@ -213,7 +266,7 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
   return {
     model,
     batch,
-    bytes: arena.bytes,
+    bytes: layout.bytes,
     ...views,
     loadBatch(features, given, scale) {
       if (model.spec.input.kind !== 'features') throw new RangeError('net: expected tokens, received features')
@@ -273,8 +326,9 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
       }
       if (!Number.isFinite(Math.fround(q))) throw new RangeError(`q: expected a finite binary32 number, received ${q}`)
       last = undefined
-      const count = kernels.exchange(r, g, w, region, overdriveAt, tau, q, params)
-      return { words: wordView.slice(0, count), overdrive: overdriveView[0]! }
+      quantaView.set([tau, q])
+      kernels.run(exchange.from, exchange.to, threads)
+      return { words: wordView.slice(0, exchangeCounts[0]!), overdrive: exchangeCounts[1]! }
     },
     isFinite: () => [w, r, g].every((at) => kernels.allFinite(at, params) === 1) && kernels.allFinite(s, stateSize) === 1,
     nonFiniteLayer() {
@@ -282,5 +336,6 @@ export function createNet(model: Model, batch: number, options: NetOptions = {})
       last = undefined
       return firstNonFinite(program, at, backend)
     },
+    close: backend.close,
   }
 }

@@ -1,9 +1,11 @@
 import {
+  type Arena,
   type Backend,
   bytesOf,
   countCorrect,
   createGraph,
   differentiate,
+  exchange,
   type Graph,
   type Plan,
   type Profile,
@@ -152,4 +154,32 @@ export function firstNonFinite({ plan, words, at }: Program, from: number, { ker
       if (output.dtype === 'f32' && kernels.allFinite(at(output), sizeOf(output.shape)) === 0) return node.layer || node.op.name
   }
   return undefined
+}
+
+/** The program of `exchange` over flat arrays at these byte offsets; what it needs besides is taken from the arena. */
+export function exchangeProgram(
+  params: number,
+  threads: number,
+  arena: Arena,
+  homes: { readonly residual: number; readonly step: number; readonly weights: number; readonly words: number },
+) {
+  const graph = createGraph()
+  const residual = graph.state('residual', [params])
+  const step = graph.input('step', [params])
+  const weights = graph.parameter('weights', [params])
+  const quanta = graph.input('quanta', [2])
+  const { words, counts } = exchange(graph, { residual, step, weights, quanta })
+  const plan = planMemory(graph, { threads, keep: [], fixed: new Set([words, counts]) })
+  const own = { quanta: arena.take(8), counts: arena.take(8), region: arena.take(plan.bytes) }
+  const places = new Map<Value, number>([
+    [residual, homes.residual],
+    [step, homes.step],
+    [weights, homes.weights],
+    [words, homes.words],
+    [quanta, own.quanta],
+    [counts, own.counts],
+  ])
+  const program = writeProgram(plan, own.region, (value) => places.get(value)!)
+  const from = arena.take(program.byteLength)
+  return { ...own, words: program, from, to: from + program.byteLength }
 }
