@@ -4,6 +4,8 @@
  * Nothing here knows the network, the ledger or a clock. Equal input gives equal bits on every machine and backend (spec 5.2, 9.1).
  */
 
+export type { DeclaredModel, InputSpec, LayerSpec, LossSpec, ModelSpec, Tensor } from '@pouw/primitives'
+export { countParameters, declareModel } from '@pouw/primitives'
 export type { Architecture } from './architectures/architecture.ts'
 export { architecture } from './architectures/architecture.ts'
 export { cnn } from './architectures/cnn.ts'
@@ -23,12 +25,9 @@ export type { IterationFailure, IterationOutput } from './iteration.ts'
 export { openMap } from './iteration.ts'
 export type { Forward, ForwardOptions } from './layers/build.ts'
 export { buildForward, buildLoss } from './layers/build.ts'
-export type { DeclaredModel, Tensor } from './layers/declare.ts'
-export { countParameters, declareModel } from './layers/declare.ts'
 export { initialStates } from './layers/initial-states.ts'
 export type { Model } from './layers/model.ts'
 export { defineModel } from './layers/model.ts'
-export type { InputSpec, LayerSpec, LossSpec, ModelSpec } from './layers/spec.ts'
 export type { Backend } from './model.ts'
 export { initialWeights } from './model.ts'
 export type { Net, NetOptions } from './net/net.ts'

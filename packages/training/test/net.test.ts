@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
+import type { Activation, LayerSpec } from '@pouw/primitives'
 import { initXavier, kernelVersion } from '@pouw/tensor'
 import { expect, test } from 'vitest'
 import type { Model, Net } from '../src/index.ts'
 import { createNet, defineModel } from '../src/index.ts'
-import type { Activation, LayerSpec } from '../src/layers/spec.ts'
 import { bits, seeded, values } from './seeded.ts'
 
 const dense = (id: string, nodes: number, activation: Activation = 'relu') => ({ id, nodes, activation })

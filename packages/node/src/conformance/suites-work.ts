@@ -114,7 +114,7 @@ function readTensor(input: Input, where: string): Tensor {
 }
 
 /**
- * Models of profile `f32` in the layer language of `packages/training/src/layers/spec.ts`; a model that begins with an embedding takes tokens.
+ * Models of profile `f32` in the layer language of `packages/primitives/src/model/spec.ts`; a model that begins with an embedding takes tokens.
  * `loss` is the mean over the rows of the output and `grads` its gradient, unless the case says `reduction: "sum"` as the
  * protocol itself does inside (9.1 step 3); `steps` of plain SGD follow the same gradient.
  */

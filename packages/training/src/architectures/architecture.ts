@@ -1,4 +1,4 @@
-import type { ModelSpec } from '../layers/spec.ts'
+import type { ModelSpec } from '@pouw/primitives'
 import { type CnnOptions, cnn } from './cnn.ts'
 import { type GptOptions, gpt } from './gpt.ts'
 import { type MlpOptions, mlp } from './mlp.ts'

@@ -1,7 +1,6 @@
+import { countParameters, declareModel, type LayerSpec, type ModelSpec } from '@pouw/primitives'
 import { expect, test } from 'vitest'
-import { countParameters, declareModel } from '../layers/declare.ts'
 import { initialStates } from '../layers/initial-states.ts'
-import type { LayerSpec, ModelSpec } from '../layers/spec.ts'
 import { cnn } from './cnn.ts'
 import { gpt } from './gpt.ts'
 import { mlp } from './mlp.ts'

@@ -1,5 +1,3 @@
-import type { LayerSpec, ModelSpec } from '../layers/spec.ts'
-
 export interface CnnOptions {
   /** [channels, height, width], default [1, 28, 28]. */
   readonly input?: readonly [number, number, number]
@@ -20,3 +18,5 @@ export function cnn({ input = [1, 28, 28], filters = [16, 32], classes = 10 }: C
     loss: { type: 'softmax-cross-entropy' },
   }
 }
+
+import type { LayerSpec, ModelSpec } from '@pouw/primitives'

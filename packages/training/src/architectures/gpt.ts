@@ -1,4 +1,4 @@
-import type { LayerSpec, ModelSpec } from '../layers/spec.ts'
+import type { LayerSpec, ModelSpec } from '@pouw/primitives'
 import { transformerBlock } from './transformer.ts'
 
 export interface GptOptions {

@@ -1,5 +1,3 @@
-import type { Activation, LayerSpec, ModelSpec } from '../layers/spec.ts'
-
 export interface MlpOptions {
   readonly inputs: number
   readonly hidden: readonly number[]
@@ -16,3 +14,5 @@ export function mlp({ inputs, hidden, classes, activation = 'relu' }: MlpOptions
     loss: { type: 'softmax-cross-entropy' },
   }
 }
+
+import type { Activation, LayerSpec, ModelSpec } from '@pouw/primitives'

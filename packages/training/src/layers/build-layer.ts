@@ -1,3 +1,4 @@
+import { type Activation, type LayerSpec, windowOf } from '@pouw/primitives'
 import {
   add,
   addBias,
@@ -32,8 +33,6 @@ import {
   transpose,
   type Value,
 } from '@pouw/tensor'
-import type { Activation, LayerSpec } from './spec.ts'
-import { windowOf } from './window.ts'
 
 /** What a layer works with; shapes have the batch in front. */
 export interface LayerParts {

@@ -1,9 +1,8 @@
+import { declareModel, type LayerSpec, type LossSpec, type ModelSpec } from '@pouw/primitives'
 import { createExecutable, createGraph, differentiate, type Value } from '@pouw/tensor'
 import { expect, test } from 'vitest'
 import { bits, seeded } from '../../test/seeded.ts'
 import { buildForward, buildLoss } from './build.ts'
-import { declareModel } from './declare.ts'
-import type { LayerSpec, LossSpec, ModelSpec } from './spec.ts'
 
 function ready(spec: ModelSpec, rows: number, backend: 'wasm' | 'reference' = 'wasm', checkpoint = false) {
   const graph = createGraph()

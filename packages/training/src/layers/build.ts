@@ -1,7 +1,6 @@
+import { declareModel, type LossSpec, type ModelSpec } from '@pouw/primitives'
 import { binaryCrossEntropy, type Graph, huber, meanSquaredError, softmaxCrossEntropy, sumAll, type Value } from '@pouw/tensor'
 import { buildLayer } from './build-layer.ts'
-import { declareModel } from './declare.ts'
-import type { LossSpec, ModelSpec } from './spec.ts'
 
 /** A model's forward pass in a graph; parameters and states in flat order. */
 export interface Forward {

@@ -1,6 +1,3 @@
-import { type DeclaredModel, declareModel, type Tensor } from './declare.ts'
-import type { ModelSpec } from './spec.ts'
-
 /** A checked spec and the place of each tensor in the flat parameter array. */
 export interface Model {
   readonly spec: ModelSpec
@@ -14,3 +11,5 @@ export function defineModel(spec: ModelSpec): Model {
   const declared = declareModel(spec)
   return { spec, params: declared.parameterCount, tensors: declared.parameters, declared }
 }
+
+import { type DeclaredModel, declareModel, type ModelSpec, type Tensor } from '@pouw/primitives'

@@ -1,3 +1,4 @@
+import type { ModelSpec } from '@pouw/primitives'
 import {
   type Arena,
   type Backend,
@@ -17,7 +18,6 @@ import {
   writeProgram,
 } from '@pouw/tensor'
 import { buildForward, buildLoss, type Forward } from '../layers/build.ts'
-import type { ModelSpec } from '../layers/spec.ts'
 
 /** The graph of one pass for a number of rows, with the values that its owner reads and writes. */
 export interface Pass {

@@ -8,6 +8,8 @@ export interface LayerShapes {
   readonly shape: Shape
   readonly parameters?: readonly NamedShape[]
   readonly states?: readonly NamedShape[]
+  /** Multiply-adds of one sample in matrix products. */
+  readonly products?: number
 }
 
 const ACTIVATIONS: readonly Activation[] = ['identity', 'relu', 'leaky-relu', 'gelu', 'silu', 'tanh', 'sigmoid', 'softmax']
@@ -81,12 +83,13 @@ export function declareLayer(
       return { shape: [time + 1, width], parameters: [['weight', [1, width]]] }
     }
     case 'attention': {
-      const [, width] = sequence('attention', x)
+      const [time, width] = sequence('attention', x)
       whole('attention: heads', layer.heads, 1)
       if (width % layer.heads !== 0) throw new RangeError(`attention: expected a width in ${layer.heads} equal heads, received ${width}`)
       return {
         shape: x,
         parameters: [...weights('in.', [3 * width, width], layer.bias), ...weights('out.', [width, width], layer.bias)],
+        products: 4 * time * width * width + 2 * time * time * width,
       }
     }
     case 'add':
@@ -135,12 +138,13 @@ function dense({ nodes, bias, tied }: Of<'dense'>, x: Shape, earlier: ReadonlyMa
   const inputs = x.at(-1)!
   const shape = [...x.slice(0, -1), nodes]
   const all = weights('', [nodes, inputs], bias)
-  if (tied === undefined) return { shape, parameters: all }
+  const products = size(shape) * inputs
+  if (tied === undefined) return { shape, parameters: all, products }
   const table = earlier.get(tied)
   if (table?.type !== 'embedding') throw new RangeError(`dense: expected the id of an earlier embedding in tied, received ${tied}`)
   if (table.vocabulary !== nodes || table.width !== inputs)
     throw new RangeError(`dense: expected a tied table [${nodes}, ${inputs}], received [${table.vocabulary}, ${table.width}]`)
-  return { shape, parameters: all.slice(1) }
+  return { shape, parameters: all.slice(1), products }
 }
 
 function conv2d(layer: Of<'conv2d'>, x: Shape): LayerShapes {
@@ -151,7 +155,12 @@ function conv2d(layer: Of<'conv2d'>, x: Shape): LayerShapes {
   if (channels % groups !== 0 || filters % groups !== 0)
     throw new RangeError(`conv2d: expected channels and filters in ${groups} equal groups, received ${channels} and ${filters}`)
   const { kernel, places } = windowOf(height, width, layer)
-  return { shape: [filters, ...places], parameters: weights('', [filters, channels / groups, ...kernel], layer.bias) }
+  const weight = [filters, channels / groups, ...kernel]
+  return {
+    shape: [filters, ...places],
+    parameters: weights('', weight, layer.bias),
+    products: places[0] * places[1] * size(weight),
+  }
 }
 
 function weights(prefix: string, shape: Shape, bias = true): NamedShape[] {

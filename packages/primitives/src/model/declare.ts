@@ -17,6 +17,8 @@ export interface DeclaredLayer {
   readonly shape: readonly number[]
   readonly parameters: readonly Tensor[]
   readonly states: readonly Tensor[]
+  /** Multiply-adds of one sample in its matrix products; the rest of its work is left out. */
+  readonly products: number
 }
 
 /** A checked spec: every shape inferred, every tensor at its place. */
@@ -29,6 +31,8 @@ export interface DeclaredModel {
   readonly states: readonly Tensor[]
   readonly parameterCount: number
   readonly stateCount: number
+  /** Multiply-adds of one sample in all matrix products of a forward pass; a training step has three times as many. */
+  readonly products: number
 }
 
 /** A document of more layers is refused before any of them is looked at. */
@@ -72,14 +76,14 @@ export function declareModel(spec: ModelSpec): DeclaredModel {
       const tokens = inputs.map((name) => name === 'input' && spec.input.kind === 'tokens')
       if (layer.type === 'embedding' && spec.input.kind === 'tokens' && layer.vocabulary < spec.input.vocabulary)
         throw new RangeError(`embedding: expected a vocabulary of ${spec.input.vocabulary} or more, received ${layer.vocabulary}`)
-      const { shape, parameters, states } = declareLayer(layer, received, tokens, earlier)
+      const { shape, parameters, states, products = 0 } = declareLayer(layer, received, tokens, earlier)
       assertShape('output', shape)
       const place = (offset: number, [name, extents]: readonly [string, readonly number[]]): Tensor => {
         assertShape(name, extents)
         const full = `${id}.${name}`
         if (names.has(full)) throw new RangeError(`expected names of its own for its tensors, received ${full}, which is taken`)
         names.add(full)
-        return { name: full, shape: extents, offset, size: product(extents) }
+        return { name: full, shape: extents, offset, size: sizeOf(extents) }
       }
       const made: DeclaredLayer = {
         layer,
@@ -95,6 +99,7 @@ export function declareModel(spec: ModelSpec): DeclaredModel {
           stateCount += placed.size
           return placed
         }),
+        products,
       }
       if (parameterCount > parametersMax)
         throw new RangeError(`expected at most ${parametersMax} parameters up to here, received ${parameterCount}`)
@@ -117,6 +122,7 @@ export function declareModel(spec: ModelSpec): DeclaredModel {
     states: layers.flatMap((layer) => layer.states),
     parameterCount,
     stateCount,
+    products: layers.reduce((sum, layer) => sum + layer.products, 0),
   }
 }
 
@@ -125,11 +131,11 @@ export function countParameters(spec: ModelSpec): number {
   return declareModel(spec).parameterCount
 }
 
-function product(shape: readonly number[]): number {
+function sizeOf(shape: readonly number[]): number {
   return shape.reduce((size, extent) => size * extent, 1)
 }
 
 function assertShape(name: string, shape: readonly number[]): void {
-  if (!shape.every((extent) => Number.isSafeInteger(extent) && extent >= 1) || product(shape) > elementsMax)
+  if (!shape.every((extent) => Number.isSafeInteger(extent) && extent >= 1) || sizeOf(shape) > elementsMax)
     throw new RangeError(`${name}: expected positive whole extents of at most ${elementsMax} elements, received [${shape}]`)
 }
