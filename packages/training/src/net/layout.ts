@@ -17,6 +17,8 @@ export interface NetOptions {
   readonly profile?: Profile
   /** Makes `propose` possible; its arrays come to the memory. */
   readonly optimizer?: OptimizerSpec | undefined
+  /** For somebody who trains alone: no residual, no exchange, no peers; the proposal takes the place of the gradient. */
+  readonly alone?: boolean
   /** Forget what segments computed and compute it again on the way back: less memory, the same bits. */
   readonly checkpoint?: boolean
 }
@@ -27,7 +29,12 @@ export const PIECE_WORDS = 2 ** 18
 const OWN_COUNTS = 2 ** 24
 
 /** Every place of a net and the programs that run there. */
-export function layNet(model: Model, batch: number, { profile = 'f32', checkpoint = false, optimizer }: NetOptions, threads: number) {
+export function layNet(
+  model: Model,
+  batch: number,
+  { profile = 'f32', checkpoint = false, optimizer, alone = false }: NetOptions,
+  threads: number,
+) {
   if (!Number.isSafeInteger(batch) || batch < 1) throw new RangeError(`batch: expected a positive integer, received ${batch}`)
   const { params } = model
   const build = (training: boolean, rows: number) => buildPass(model.spec, rows, { training, profile, checkpoint })
@@ -46,18 +53,19 @@ export function layNet(model: Model, batch: number, { profile = 'f32', checkpoin
   const registers = optimizer ? REGISTERS[optimizer.type] : 0
   const w = arena.take(4 * (params + stateSize))
   const s = w + 4 * params
-  const r = arena.take(4 * params * (1 + registers))
+  const residualSize = alone ? 0 : params
+  const r = arena.take(4 * (residualSize + params * registers))
   const g = arena.take(4 * params)
-  const change = optimizer ? arena.take(4 * params) : g
+  const change = optimizer && !alone ? arena.take(4 * params) : g
   const x = arena.take(4 * batch * sampleSize)
   const bytesAt = arena.take(batch * sampleSize)
   const wantedAt = arena.take(4 * batch * wantedPerRow)
   const keyAt = arena.take(8)
   const zerosAt = arena.take(4 * batch)
-  const piece = arena.take(4 * Math.min(params, PIECE_WORDS))
-  const ownCounts = params <= OWN_COUNTS ? arena.take(4 * params) : 0
+  const piece = arena.take(alone ? 0 : 4 * Math.min(params, PIECE_WORDS))
+  const ownCounts = params <= OWN_COUNTS && !alone ? arena.take(4 * params) : 0
   // The words of an own map, and a large model's counts, lie where activations lie at other times.
-  const region = arena.take(Math.max(plans.train.bytes, plans.predict.bytes, 4 * params))
+  const region = arena.take(Math.max(plans.train.bytes, plans.predict.bytes, alone ? 0 : 4 * params))
   const homes: Homes = { input: x, wanted: wantedAt, key: keyAt, zeros: zerosAt, weights: w, gradient: g, states: s, region }
   const link = (kind: 'train' | 'predict', pass: Pass): Program => {
     const plan = pass === passes[kind] ? plans[kind] : planFewer(plans[kind], passes[kind], pass)
@@ -67,8 +75,8 @@ export function layNet(model: Model, batch: number, { profile = 'f32', checkpoin
   // A pass of fewer rows has as many words as the full one, so the last such pass of each kind can lie beside it.
   const programsAt = { train: arena.take(8 * full.train.words.length), predict: arena.take(8 * full.predict.words.length) }
 
-  const exchange = exchangeProgram(params, threads, arena, { residual: r, step: change, weights: w, words: region })
-  const kept = Array.from({ length: registers }, (_, i) => r + 4 * params * (1 + i))
+  const exchange = alone ? undefined : exchangeProgram(params, threads, arena, { residual: r, step: change, weights: w, words: region })
+  const kept = Array.from({ length: registers }, (_, i) => r + 4 * (residualSize + params * i))
   const propose =
     optimizer && proposalPrograms(optimizer, params, lossRows(batch), threads, arena, { gradient: g, weights: w, kept, change })
   const bytes = arena.bytes
@@ -87,6 +95,7 @@ export function layNet(model: Model, batch: number, { profile = 'f32', checkpoin
     classes,
     sampleSize,
     stateSize,
+    residualSize,
     registers,
     propose,
     optimizer,

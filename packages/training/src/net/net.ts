@@ -17,7 +17,7 @@ export interface Net {
   readonly batch: number
   /** Bytes of all its memory. */
   readonly bytes: number
-  /** Float32 `[params]` each. */
+  /** Float32 `[params]` each; the residual of a net alone is empty. */
   readonly weights: Float32Array
   readonly residual: Float32Array
   readonly gradient: Float32Array
@@ -113,27 +113,26 @@ export async function createThreadedNet(model: Model, batch: number, options: Ne
 function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
   const { model, batch, params, build, link, full, exchange, programsAt, wanted, wantedPerRow, classes, sampleSize, stateSize } = layout
   const { w, r, g, s, x, bytesAt, wantedAt, keyAt, piece, ownCounts, region, change } = layout
-  const { registers, propose, optimizer, lossRows } = layout
+  const { residualSize, registers, propose, optimizer, lossRows } = layout
   const { memory, kernels, threads } = backend
   const fewer: { [kind in 'train' | 'predict']?: { readonly rows: number; readonly program: Program } } = {}
   const views = {
     weights: new Float32Array(memory, w, params),
-    residual: new Float32Array(memory, r, params),
+    residual: new Float32Array(memory, r, residualSize),
     gradient: new Float32Array(memory, g, params),
     states: new Float32Array(memory, s, stateSize),
     modelNumbers: new Float32Array(memory, w, params + stateSize),
-    residualNumbers: new Float32Array(memory, r, params * (1 + registers)),
+    residualNumbers: new Float32Array(memory, r, residualSize + params * registers),
   }
-  const pieceView = new Uint32Array(memory, piece, Math.min(params, PIECE_WORDS))
-  const wordView = new Uint32Array(memory, region, params)
+  // Of a net alone these are never looked at.
+  const pieceView = new Uint32Array(memory, piece, Math.min(residualSize, PIECE_WORDS))
+  const wordView = new Uint32Array(memory, region, residualSize)
   const wantedView = new (wanted.dtype === 'i32' ? Int32Array : Float32Array)(memory, wantedAt, batch * wantedPerRow)
   const byteView = new Uint8Array(memory, bytesAt, batch * sampleSize)
   const featureView = new Float32Array(memory, x, batch * sampleSize)
   const tokenView = new Int32Array(memory, x, batch * sampleSize)
-  const quantaView = new Float32Array(memory, exchange.quanta, 2)
-  const exchangeCounts = new Uint32Array(memory, exchange.counts, 2)
   const counts = ownCounts === 0 ? region : ownCounts
-  const countView = new Int32Array(memory, counts, params)
+  const countView = new Int32Array(memory, counts, residualSize)
   let rows = 0
   /** What the proposal's program takes the mean over. */
   let proposalRows = 0
@@ -141,7 +140,7 @@ function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
 
   views.states.set(initialStates(model.declared))
   for (const kind of ['train', 'predict'] as const) new Uint32Array(memory, programsAt[kind]).set(full[kind].words)
-  new Uint32Array(memory, exchange.from).set(exchange.words)
+  if (exchange) new Uint32Array(memory, exchange.from).set(exchange.words)
 
   function programFor(kind: 'train' | 'predict'): { readonly program: Program; readonly at: number } {
     if (rows === 0) throw new RangeError('net: expected a loaded batch, received none')
@@ -191,7 +190,13 @@ function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
     }
   }
 
+  function expectPeers() {
+    if (!exchange) throw new RangeError('net: expected a net with a residual, received one that trains alone')
+    return exchange
+  }
+
   function countPeers(maps: readonly Uint32Array[]): void {
+    expectPeers()
     if (counts === region) {
       last = undefined
       countView.fill(0)
@@ -267,10 +272,12 @@ function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
         throw new RangeError(`tau: expected a positive finite binary32 number, received ${tau}`)
       }
       if (!Number.isFinite(Math.fround(q))) throw new RangeError(`q: expected a finite binary32 number, received ${q}`)
+      const { quanta, counts, from, to } = expectPeers()
       last = undefined
-      quantaView.set([tau, q])
-      kernels.run(exchange.from, exchange.to, threads)
-      return { words: wordView.slice(0, exchangeCounts[0]!), overdrive: exchangeCounts[1]! }
+      new Float32Array(memory, quanta, 2).set([tau, q])
+      kernels.run(from, to, threads)
+      const [length, overdrive] = new Uint32Array(memory, counts, 2)
+      return { words: wordView.slice(0, length), overdrive: overdrive! }
     },
     propose(rate, step) {
       if (!propose || !optimizer) throw new RangeError('net: expected an optimiser, received none at its creation')
@@ -286,7 +293,7 @@ function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
     },
     isFinite: () =>
       kernels.allFinite(w, params + stateSize) === 1 &&
-      kernels.allFinite(r, params * (1 + registers)) === 1 &&
+      kernels.allFinite(r, residualSize + params * registers) === 1 &&
       kernels.allFinite(g, params) === 1,
     nonFiniteLayer() {
       const { program, at } = programFor('train')

@@ -43,7 +43,7 @@ function scheduleFactor(schedule: ScheduleSpec | undefined, step: number): numbe
 export function cosineOfPi(t: number): number {
   if (t > 0.75) return -cosineOfPi(1 - t)
   const sine = t > 0.25
-  const x = 3.141592653589793 * (sine ? 0.5 - t : t)
+  const x = Math.PI * (sine ? 0.5 - t : t)
   const square = x * x
   let sum = 1
   for (let n = sine ? 19 : 18; n >= 2; n -= 2) sum = 1 - (square / (n * (n - 1))) * sum
