@@ -33,7 +33,7 @@ export { arithmeticMismatch, bindArithmetic, initialModel, initialWeights, progr
 export type { NetOptions } from './net/layout.ts'
 export type { Net } from './net/net.ts'
 export { createNet, createThreadedNet } from './net/net.ts'
-export { isPlain } from './optimizers/proposal.ts'
+export { createProposer, isPlain } from './optimizers/proposal.ts'
 export type { RateSpec } from './optimizers/rate.ts'
 export { rateOf } from './optimizers/rate.ts'
 export type { ReplayInput, ReplayOutput, ReplayTrainer } from './replay.ts'

@@ -95,6 +95,16 @@ export const optimizerKeys: { readonly [type in OptimizerSpec['type']]: Record<s
   adamw: { ...decay, ...betas },
 }
 
+/** An optimiser by itself. */
+export const optimizerSchema: Check<OptimizerSpec> = variant<OptimizerSpec>(
+  Object.fromEntries(
+    Object.entries(optimizerKeys).map(([type, keys]) => [
+      type,
+      object<Record<string, unknown>>({ type: literal(type), ...keys }) as unknown as Check<OptimizerSpec>,
+    ]),
+  ),
+)
+
 export const scheduleSchema: Check<ScheduleSpec> = variant<ScheduleSpec>({
   constant: object<{ type: 'constant' }>({ type: literal('constant') }),
   step: object<{ type: 'step'; every: number; factor: number }>({

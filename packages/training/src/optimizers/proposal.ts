@@ -4,6 +4,7 @@ import {
   adamw,
   clipByNorm,
   clipByValue,
+  createExecutable,
   createGraph,
   type Graph,
   meanGradient,
@@ -74,6 +75,23 @@ function change(graph: Graph, spec: OptimizerSpec, steps: Steps, kept: readonly 
     }
     default:
       throw new RangeError(`optimizer: expected ${Object.keys(REGISTERS).join(', ')}, received ${String((spec as { type: unknown }).type)}`)
+  }
+}
+
+/** An optimiser by itself, outside of a net: from a gradient of the sum over `rows` and the weights, both `[params]`, to the change. */
+export function createProposer(
+  spec: OptimizerSpec,
+  params: number,
+  rows: number,
+): (gradient: Float32Array, weights: Float32Array, rate: number, step: number) => Float32Array {
+  const { graph, change, ...values } = buildProposal(spec, params, rows)
+  const executable = createExecutable(graph, { keep: [change] })
+  return (gradient, weights, rate, step) => {
+    executable.f32(values.gradient).set(gradient)
+    executable.f32(values.weights).set(weights)
+    executable.f32(values.registers).set(stepRegisters(spec, rate, step))
+    executable.run()
+    return executable.f32(change).slice()
   }
 }
 
