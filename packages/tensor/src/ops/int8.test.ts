@@ -3,6 +3,7 @@ import { checkOperation } from '../../test/operation.ts'
 import { seeded } from '../../test/seeded.ts'
 import { createGraph, type Graph, type Value } from '../graph/graph.ts'
 import { createExecutable } from '../machine/executable.ts'
+import { attention } from './attention.ts'
 import { conv2d } from './convolution.ts'
 import { quantized } from './int8.ts'
 import { matmul } from './matmul.ts'
@@ -101,6 +102,20 @@ test.each<[string, number[], number[], Parameters<typeof conv2d>[3]]>([
   await checkOperation({
     operands: [{ shape: x }, { shape: w }],
     build: (graph: Graph, image: Value, weight: Value) => conv2d(graph, image, weight, options),
+    profile,
+    smooth: true,
+    tolerance: 0.3,
+  })
+})
+
+test.each([
+  ['causal', [2, 7, 24], 2, true],
+  ['to all', [3, 5, 12], 1, false],
+  ['longer', [1, 40, 48], 4, true],
+] as const)('attention, %s: one set of bits, and gradients near those of f32', async (_name, shape, heads, causal) => {
+  await checkOperation({
+    operands: [{ shape }],
+    build: (graph: Graph, x: Value) => attention(graph, x, { heads, causal }),
     profile,
     smooth: true,
     tolerance: 0.3,
