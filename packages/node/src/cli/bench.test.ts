@@ -59,7 +59,7 @@ test('an unknown topic is wrong usage and shows the topics', async () => {
   const { code, stdout, stderr } = await pouw('bench', 'speed', '--json')
   expect([code, stdout]).toEqual([2, ''])
   expect(stderr).toContain('there is no topic speed')
-  expect(stderr).toContain('topics: gemm, iteration, block, crypto, store, p2p')
+  expect(stderr).toContain('topics: gemm, engine, iteration, block, crypto, store, p2p')
 })
 
 test('without the checkout it refuses', async () => {
