@@ -86,7 +86,7 @@ export function manifestFindings(manifest: SourceFile, files: readonly SourceFil
 }
 
 /** ECMAScript fixes the result of these to the bit; of the rest of `Math` it leaves the last bits, or everything, to the engine. */
-const EXACT_MATH = new Set(['abs', 'ceil', 'clz32', 'floor', 'fround', 'imul', 'max', 'min', 'round', 'sign', 'trunc'])
+const EXACT_MATH = new Set(['abs', 'ceil', 'clz32', 'floor', 'fround', 'imul', 'max', 'min', 'round', 'sign', 'trunc', 'PI'])
 
 const IMPURE: readonly (readonly [RegExp, string])[] = [
   [/(?<![\w$.])Date\b/g, 'Date'],

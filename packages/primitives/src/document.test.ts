@@ -10,9 +10,11 @@ import {
   documentMatchesRecord,
   encodeTaskDocument,
   flopsPerIteration,
+  modelNumbers,
   modelParams,
   parseTaskDocument,
   recordOfDocument,
+  residualNumbers,
   segmentSamples,
   type TaskDocument,
   trainingBatches,
@@ -84,7 +86,7 @@ function altered(path: string, value: unknown): unknown {
 
 describe('schema', () => {
   test.each([
-    ['version', 2],
+    ['version', 3],
     ['name', ''],
     ['name', 'x'.repeat(65)],
     ['profile', 'f64'],
@@ -318,4 +320,94 @@ test('network parameters: one encoding, and each parameter is in the hash', () =
 test('the document type has no field that the schema lacks', () => {
   const typed: TaskDocument = document
   expect(Object.keys(typed)).toEqual(Object.keys(written()))
+})
+
+describe('version 2', () => {
+  /** Any layers and optimisers, as a person would write them and a client's node would bind them. */
+  const general = (model: object = {}, optimizer: object = {}, top: object = {}) => ({
+    ...written(),
+    version: 2,
+    profile: 'bf16x',
+    arithmetic: { kernels: 'ab'.repeat(32), program: 'cd'.repeat(32) },
+    ...top,
+    ml: {
+      ...written().ml,
+      model: {
+        type: 'layers',
+        input: [1, 28, 28],
+        layers: [
+          { id: 'conv', type: 'conv2d', filters: 8, kernel: [3, 3], padding: 'same', activation: 'relu' },
+          { id: 'norm', type: 'batch-norm' },
+          { id: 'pool', type: 'global-average-pool' },
+          { id: 'out', nodes: 10 },
+        ],
+        loss: 'softmax-cross-entropy',
+        initializer: { name: 'xavier', magnitude: 2.24, seed: 'first' },
+        ...model,
+      },
+      optimizer: {
+        type: 'adamw',
+        rate: 0.001,
+        warmup: 10,
+        schedule: { type: 'cosine', steps: 1000 },
+        weightDecay: 0.01,
+        clip: { type: 'norm', max: 1 },
+        tau: 0.001,
+        peerScale: 1,
+        ...optimizer,
+      },
+    },
+  })
+
+  test('one encoding; sizes and work follow from the layers', () => {
+    const document = parseTaskDocument(general())
+    const decoded = decodeTaskDocument(encodeTaskDocument(document))
+    expect(decoded).toEqual({ ok: true, document })
+    // 9 weights and a bias a filter, scale and shift a channel, the dense layer.
+    const params = 8 * 10 + 2 * 8 + 10 * 9
+    expect([modelParams(document), modelNumbers(document), residualNumbers(document)]).toEqual([params, params + 16, 3 * params])
+    expect(flopsPerIteration(document)).toBe(6 * 128 * (28 * 28 * 8 * 9 + 80))
+    expect(recordOfDocument(document, 'ef'.repeat(32)).optimiser).toBe(6)
+    // What is left out has no bytes, so a document has one form.
+    expect('bias' in document.ml.model.layers[0]!).toBe(false)
+  })
+
+  test.each([
+    [{ layers: [{ id: 'out', nodes: 9 }] }, 'expected an output of [10]'],
+    [{ input: [783] }, 'expected 784 features'],
+    [{ layers: [{ id: 'c', type: 'conv2d', filters: 2, kernel: 30 }] }, 'layer c: expected an extent of 30'],
+    [
+      {
+        layers: [
+          { id: 'idle', nodes: 1000 },
+          { id: 'out', nodes: 10, inputs: ['input'] },
+        ],
+        input: [784],
+      },
+      'layer idle: expected a later layer that reads it',
+    ],
+    [{ layers: [{ id: 'c', type: 'convolution' }] }, 'ml.model.layers[0].type: expected one of'],
+    [{ layers: [{ id: 'out', nodes: 10, colour: 'red' }] }, 'unknown key "colour"'],
+    [{ layers: [{ id: 'd', type: 'dropout', rate: 2 }] }, 'layers[0].rate'],
+    [{ type: 'dense' }, 'ml.model.type'],
+  ])('a model that does not fit is refused: %j', (model, message) => {
+    expect(() => parseTaskDocument(general(model))).toThrow(message)
+  })
+
+  test.each([
+    [{ type: 'sgd', beta1: 0.5, schedule: undefined }, 'unknown key "beta1"'],
+    [{ type: 'lion' }, 'ml.optimizer.type'],
+    [{ schedule: { type: 'cosine' } }, 'ml.optimizer.schedule.steps'],
+    [{ clip: { type: 'norm', max: 0 } }, 'ml.optimizer.clip.max'],
+  ])('an optimiser that is not one is refused: %j', (optimizer, message) => {
+    expect(() => parseTaskDocument(general({}, optimizer))).toThrow(message)
+  })
+
+  test('keys of version 2 are refused in version 1, and a task must say what computes it', () => {
+    expect(() => parseTaskDocument({ ...written(), arithmetic: { kernels: 'ab'.repeat(32), program: 'cd'.repeat(32) } })).toThrow(
+      'arithmetic: expected only in version 2',
+    )
+    expect(() => parseTaskDocument({ ...written(), profile: 'int8x' })).toThrow('profile')
+    expect(() => parseTaskDocument(general({}, {}, { arithmetic: undefined }))).toThrow('arithmetic')
+  })
 })

@@ -5,12 +5,32 @@
 import { sha256Hex } from '@pouw/crypto'
 import type { Hex } from './codec.ts'
 import { LIMITS } from './limits.ts'
+import { type DeclaredModel, declareModel } from './model/declare.ts'
+import { layerSchema, optimizerKeys, scheduleSchema } from './model/model-schema.ts'
+import { type OptimizerSpec, REGISTERS, type ScheduleSpec } from './model/optimizer.ts'
+import type { LayerSpec, ModelSpec } from './model/spec.ts'
 import type { ChainRecord } from './records.ts'
-import { amount, binary32, type Check, decodeCanonical, encodeCanonical, hash, integer, list, literal, object, text } from './schema.ts'
+import {
+  amount,
+  binary32,
+  type Check,
+  decodeCanonical,
+  encodeCanonical,
+  hash,
+  integer,
+  list,
+  literal,
+  object,
+  optional,
+  text,
+  truth,
+  variant,
+} from './schema.ts'
 import { OK, refuse, type Verdict } from './verdict.ts'
 
 export interface TaskDocument {
-  version: 1
+  /** 1: a stack of dense layers, plain SGD, profile `f32`. 2: any layers, optimisers and profiles, bound to the kernels and to the program. */
+  version: 1 | 2
   /** For people. */
   name: string
   payment: {
@@ -19,7 +39,9 @@ export interface TaskDocument {
     quotas: { miners: number; supervisors: number; evaluators: number }
   }
   /** Arithmetic profile (A7). */
-  profile: 'f32'
+  profile: 'f32' | 'bf16x' | 'int8x'
+  /** What must compute it, in version 2: SHA-256 of the kernels' binary, and the hash of the program (`programHash` of the training package). */
+  arithmetic?: { kernels: Hex; program: Hex }
   ml: {
     dataset: {
       name: string
@@ -35,16 +57,23 @@ export interface TaskDocument {
       testSegments: number
     }
     model: {
-      type: 'dense'
-      layers: { id: string; nodes: number; activation: 'identity' | 'relu' }[]
+      /** `dense`: version 1. `layers`: the layer language, from samples of shape `input`. */
+      type: 'dense' | 'layers'
+      /** Extents of one sample; their product is the dataset's features. */
+      input?: number[]
+      layers: LayerSpec[]
       loss: 'softmax-cross-entropy'
       initializer: { name: 'xavier'; magnitude: number; seed: string }
+      /** Segments forget what they computed and compute it again on the way back. */
+      checkpoint?: boolean
     }
-    optimizer: {
-      type: 'sgd'
+    optimizer: OptimizerSpec & {
       rate: number
       /** Iterations of linear warm-up; 0 = none. */
       warmup: number
+      /** Default: constant. */
+      schedule?: ScheduleSpec
+      /** Quantum of the residual: in units of the summed gradient for plain SGD, of weights for the others (A5). */
       tau: number
       /** Factor on peers' maps (A10). */
       peerScale: number
@@ -72,6 +101,12 @@ export interface TaskDocument {
 }
 
 const bp = integer(0, 10_000)
+/** A key of a later version. */
+const absent = (value: unknown, path: string): undefined => {
+  if (value !== undefined) throw new TypeError(`${path}: expected only in version 2`)
+}
+
+type DenseLayer = { id: string; nodes: number; activation: 'identity' | 'relu' }
 
 /** Quotas are fixed by the document within these bounds, so that no role works for nothing (spec 14). */
 const quotas: Check<TaskDocument['payment']['quotas']> = (value, path) => {
@@ -91,57 +126,98 @@ const metrics: Check<TaskDocument['ml']['evaluation-metrics']> = (value, path) =
   return read
 }
 
-const shape = object<TaskDocument>({
-  version: literal(1),
-  name: text(1, 64),
-  payment: object({ fee: amount, quotas }),
-  profile: literal('f32'),
-  ml: object<TaskDocument['ml']>({
-    dataset: object({
-      name: text(1, 64),
-      format: literal('idx-u8', 'synthetic'),
-      samples: integer(1, 100_000_000),
-      features: integer(1, 1_000_000),
-      classes: integer(2, 256),
-      scale: binary32(1e-30, 1e30),
-      files: list(object({ name: text(1, 128), sha256: hash }), 0, 16),
-      segments: integer(2, 255),
-      testSegments: integer(1, 254),
-    }),
-    model: object({
-      type: literal('dense'),
-      layers: list(object({ id: text(1, 32), nodes: integer(1, 1_000_000), activation: literal('identity', 'relu') }), 1, 64),
-      loss: literal('softmax-cross-entropy'),
-      initializer: object({ name: literal('xavier'), magnitude: binary32(1e-6, 1e6), seed: text(1, 128) }),
-    }),
-    optimizer: object({
-      type: literal('sgd'),
-      rate: binary32(1e-12, 1e6),
-      warmup: integer(0, 1_000_000),
-      tau: binary32(1e-12, 1e12),
-      peerScale: binary32(0, 1),
-    }),
-    validation: object({ method: literal('none') }),
-    'evaluation-metrics': metrics,
-    batch: integer(1, 1_000_000),
-    epochs: integer(1, 65_535),
-    staleness: integer(1, 64),
+const initializer = object({ name: literal('xavier'), magnitude: binary32(1e-6, 1e6), seed: text(1, 128) })
+const steps = { rate: binary32(1e-12, 1e6), warmup: integer(0, 1_000_000), tau: binary32(1e-12, 1e12), peerScale: binary32(0, 1) }
+type Model = TaskDocument['ml']['model']
+type Optimizer = TaskDocument['ml']['optimizer']
+
+const denseLayer = object<DenseLayer>({
+  id: text(1, 32),
+  nodes: integer(1, 1_000_000),
+  activation: literal('identity', 'relu'),
+}) as Check<LayerSpec>
+
+const models: { readonly [version in TaskDocument['version']]: Check<Model> } = {
+  1: object<Model>({
+    type: literal('dense'),
+    input: absent,
+    layers: list(denseLayer, 1, 64),
+    loss: literal('softmax-cross-entropy'),
+    initializer,
+    checkpoint: absent,
   }),
-  workers: object<TaskDocument['workers']>({
-    miners: integer(3, 1024),
-    supervisors: literal(4, 7, 10, 13) as Check<number>,
-    evaluators: integer(1, 16),
-    backups: object({ miners: integer(0, 255), supervisors: integer(0, 255), evaluators: integer(0, 255) }),
-    minStake: amount,
-    family: integer(0, 65_535),
-    deadline: integer(4, 1_000_000),
-    epsilonBp: bp,
-    slotMs: integer(50, 5_000),
+  2: object<Model>({
+    type: literal('layers'),
+    input: list(integer(1, 1_000_000), 1, 4),
+    layers: list(layerSchema, 1, 1024),
+    loss: literal('softmax-cross-entropy'),
+    initializer,
+    checkpoint: optional(truth),
   }),
-})
+}
+
+const optimizers: { readonly [version in TaskDocument['version']]: Check<Optimizer> } = {
+  1: object<Record<string, unknown>>({ type: literal('sgd'), ...steps }) as unknown as Check<Optimizer>,
+  2: variant<Optimizer>(
+    Object.fromEntries(
+      Object.entries(optimizerKeys).map(([type, keys]) => [
+        type,
+        object<Record<string, unknown>>({
+          type: literal(type),
+          ...steps,
+          schedule: optional(scheduleSchema),
+          ...keys,
+        }) as unknown as Check<Optimizer>,
+      ]),
+    ),
+  ),
+}
+
+const shapeOf = (version: TaskDocument['version']) =>
+  object<TaskDocument>({
+    version: literal(version),
+    name: text(1, 64),
+    payment: object({ fee: amount, quotas }),
+    profile: version === 1 ? literal('f32') : literal('f32', 'bf16x', 'int8x'),
+    arithmetic: version === 1 ? absent : object({ kernels: hash, program: hash }),
+    ml: object<TaskDocument['ml']>({
+      dataset: object({
+        name: text(1, 64),
+        format: literal('idx-u8', 'synthetic'),
+        samples: integer(1, 100_000_000),
+        features: integer(1, 1_000_000),
+        classes: integer(2, 256),
+        scale: binary32(1e-30, 1e30),
+        files: list(object({ name: text(1, 128), sha256: hash }), 0, 16),
+        segments: integer(2, 255),
+        testSegments: integer(1, 254),
+      }),
+      model: models[version],
+      optimizer: optimizers[version],
+      validation: object({ method: literal('none') }),
+      'evaluation-metrics': metrics,
+      batch: integer(1, 1_000_000),
+      epochs: integer(1, 65_535),
+      staleness: integer(1, 64),
+    }),
+    workers: object<TaskDocument['workers']>({
+      miners: integer(3, 1024),
+      supervisors: literal(4, 7, 10, 13) as Check<number>,
+      evaluators: integer(1, 16),
+      backups: object({ miners: integer(0, 255), supervisors: integer(0, 255), evaluators: integer(0, 255) }),
+      minStake: amount,
+      family: integer(0, 65_535),
+      deadline: integer(4, 1_000_000),
+      epsilonBp: bp,
+      slotMs: integer(50, 5_000),
+    }),
+  })
+
+const shapes = { 1: shapeOf(1), 2: shapeOf(2) }
 
 const check: Check<TaskDocument> = (value, path) => {
-  const document = shape(value, path)
+  const version = (value as { version?: unknown } | null | undefined)?.version
+  const document = (version === 2 ? shapes[2] : shapes[1])(value, path)
   const { dataset, model, batch } = document.ml
   const say = (where: string, message: string) => {
     throw new TypeError(`${where}: ${message}`)
@@ -153,7 +229,11 @@ const check: Check<TaskDocument> = (value, path) => {
   if (batchBytes(document) >= 2 ** 32) say('ml.batch', 'expected fewer than 2^32 bytes of features and labels')
   if (dataset.format === 'synthetic' && dataset.files.length > 0)
     say('ml.dataset.files', 'expected none: synthetic data are made from the name')
-  const last = model.layers.at(-1)!
+  if (document.version === 2) {
+    checkLayers(document, say)
+    return document
+  }
+  const last = model.layers.at(-1) as DenseLayer
   if (last.nodes !== dataset.classes || last.activation !== 'identity') {
     say(
       'ml.model.layers',
@@ -164,6 +244,36 @@ const check: Check<TaskDocument> = (value, path) => {
   if (ids.size !== model.layers.length) say('ml.model.layers', 'expected different ids')
   if (modelParams(document) >= 2 ** 31) say('ml.model.layers', 'expected fewer than 2^31 parameters')
   return document
+}
+
+/** Layers that fit each other, end in one number a class, and all count: an unread layer would earn tries for work that nobody does. */
+function checkLayers(document: TaskDocument, say: (where: string, message: string) => never): void {
+  const { dataset, model } = document.ml
+  const features = model.input!.reduce((size, extent) => size * extent, 1)
+  if (features !== dataset.features) say('ml.model.input', `expected ${dataset.features} features, received [${model.input}]`)
+  let declared: DeclaredModel
+  try {
+    declared = declareModel(modelSpec(document))
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    return say('ml.model.layers', error.message)
+  }
+  if (declared.outputShape.length !== 1 || declared.outputShape[0] !== dataset.classes)
+    say('ml.model.layers', `expected an output of [${dataset.classes}] (classes), received [${declared.outputShape}]`)
+  if (declared.parameterCount >= 2 ** 31 || declared.parameterCount < 1) say('ml.model.layers', 'expected 1 to 2^31 - 1 parameters')
+  const read = new Set(declared.layers.flatMap((layer) => layer.inputs))
+  for (const { layer } of declared.layers.slice(0, -1))
+    if (!read.has(layer.id)) say('ml.model.layers', `layer ${layer.id}: expected a later layer that reads it`)
+}
+
+/** The model in the layer language. */
+export function modelSpec(document: TaskDocument): ModelSpec {
+  const { dataset, model } = document.ml
+  return {
+    input: { kind: 'features', shape: model.input ?? [dataset.features] },
+    layers: model.layers,
+    loss: { type: model.loss },
+  }
 }
 
 /** @throws RangeError if the document is longer than 16 KiB, TypeError if it does not fit the schema */
@@ -195,15 +305,45 @@ export function documentHash(bytes: Uint8Array): Hex {
   return sha256Hex(bytes)
 }
 
+interface Sizes {
+  readonly params: number
+  /** Running statistics that follow the weights in the model's bytes. */
+  readonly states: number
+  /** Arrays of one number a parameter that follow the residual in its bytes. */
+  readonly registers: number
+  /** Multiply-adds of one sample in one forward pass; a dense stack's biases count as one each. */
+  readonly products: number
+}
+
+const known = new WeakMap<TaskDocument, Sizes>()
+
+/** Numbers of a miner's state, and the work of one sample. */
+export function modelSizes(document: TaskDocument): Sizes {
+  let sizes = known.get(document)
+  if (!sizes) {
+    const { parameterCount: params, stateCount: states, products } = declareModel(modelSpec(document))
+    const registers = REGISTERS[document.ml.optimizer.type]
+    sizes = { params, states, registers, products: document.version === 1 ? params : products }
+    known.set(document, sizes)
+  }
+  return sizes
+}
+
 /** Trainable parameters: weights and biases. */
 export function modelParams(document: TaskDocument): number {
-  let inputs = document.ml.dataset.features
-  let params = 0
-  for (const { nodes } of document.ml.model.layers) {
-    params += (inputs + 1) * nodes
-    inputs = nodes
-  }
-  return params
+  return modelSizes(document).params
+}
+
+/** Numbers of a model as it travels: parameters, then running statistics. */
+export function modelNumbers(document: TaskDocument): number {
+  const { params, states } = modelSizes(document)
+  return params + states
+}
+
+/** Numbers of a residual as it travels: one a parameter, then what the optimiser keeps. */
+export function residualNumbers(document: TaskDocument): number {
+  const { params, registers } = modelSizes(document)
+  return params * (1 + registers)
 }
 
 /** Features and labels of one mini-batch in their stored type (one byte each). */
@@ -225,12 +365,12 @@ export function trainingBatches(document: TaskDocument): number {
   return batchesPerSegment(document) * (document.ml.dataset.segments - document.ml.dataset.testSegments)
 }
 
-/** FLOPs of one iteration: 6 * params * samples (10.2). */
+/** FLOPs of one iteration: 6 * products * samples (10.2); of a dense stack the products of a sample are its parameters. */
 export function flopsPerIteration(document: TaskDocument): number {
-  return 6 * modelParams(document) * document.ml.batch
+  return 6 * modelSizes(document).products * document.ml.batch
 }
 
-const OPTIMISERS = { sgd: 1 } as const
+const OPTIMISERS: Readonly<Record<OptimizerSpec['type'], number>> = { sgd: 1, momentum: 2, nesterov: 3, rmsprop: 4, adam: 5, adamw: 6 }
 
 /** The PAY_FOR_TASK record that belongs to a document. */
 export function recordOfDocument(document: TaskDocument, segmentsRoot: Hex): ChainRecord<'PAY_FOR_TASK'> {

@@ -24,9 +24,13 @@ export {
   documentMatchesRecord,
   encodeTaskDocument,
   flopsPerIteration,
+  modelNumbers,
   modelParams,
+  modelSizes,
+  modelSpec,
   parseTaskDocument,
   recordOfDocument,
+  residualNumbers,
   segmentSamples,
   trainingBatches,
 } from './document.ts'
@@ -39,6 +43,9 @@ export type { Message, MessageKind } from './messages.ts'
 export { decodeMessage, encodeMessage, MESSAGE_TYPES } from './messages.ts'
 export type { DeclaredLayer, DeclaredModel, Tensor } from './model/declare.ts'
 export { countParameters, declareModel } from './model/declare.ts'
+export { optimizerSchema, scheduleSchema } from './model/model-schema.ts'
+export type { ClipSpec, OptimizerSpec, ScheduleSpec } from './model/optimizer.ts'
+export { REGISTERS } from './model/optimizer.ts'
 export type { Activation, InputSpec, LayerSpec, LossSpec, ModelSpec, Pair } from './model/spec.ts'
 export type { Window } from './model/window.ts'
 export { windowOf } from './model/window.ts'

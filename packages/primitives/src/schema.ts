@@ -64,14 +64,49 @@ export function list<T>(item: Check<T>, min: number, max: number): Check<T[]> {
       : fail(path, `a list of ${min} to ${max}`, value)
 }
 
-/** Exactly these keys. */
-export function object<T extends object>(shape: { readonly [K in keyof T]: Check<T[K]> }): Check<T> {
+/** A key that may be left out: then it has no bytes either. */
+export function optional<T>(check: Check<T>): Check<T | undefined> {
+  return (value, path) => (value === undefined ? undefined : check(value, path))
+}
+
+export const truth: Check<boolean> = (value, path) => (typeof value === 'boolean' ? value : fail(path, 'true or false', value))
+
+/** The first check that accepts the value; `expected` says in words what all of them are. */
+export function either<A, B>(expected: string, first: Check<A>, second: Check<B>): Check<A | B> {
+  return (value, path) => {
+    for (const check of [first, second]) {
+      try {
+        return check(value, path)
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error
+      }
+    }
+    return fail(path, expected, value)
+  }
+}
+
+/** A map whose `type` says which keys it has. */
+export function variant<T extends { readonly type?: string }>(shapes: { readonly [name: string]: Check<T> }, byDefault?: string): Check<T> {
+  return (value, path) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return fail(path, 'a map', value)
+    const type = (value as { type?: unknown }).type ?? byDefault
+    if (typeof type !== 'string' || !Object.hasOwn(shapes, type))
+      return fail(`${path}.type`, `one of ${Object.keys(shapes).join(', ')}`, type)
+    return shapes[type]!(value, path)
+  }
+}
+
+/** Exactly these keys, but for those that are optional. */
+export function object<T extends object>(shape: { readonly [K in keyof T]-?: Check<T[K]> | Check<T[K] | undefined> }): Check<T> {
   const keys = Object.keys(shape) as (keyof T & string)[]
   return (value, path) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return fail(path, 'a map', value)
     for (const key of Object.keys(value)) if (!Object.hasOwn(shape, key)) throw new TypeError(`${path || 'document'}: unknown key "${key}"`)
     const checked = {} as T
-    for (const key of keys) checked[key] = shape[key]((value as Record<string, unknown>)[key], path === '' ? key : `${path}.${key}`)
+    for (const key of keys) {
+      const read = shape[key]((value as Record<string, unknown>)[key], path === '' ? key : `${path}.${key}`)
+      if (read !== undefined) checked[key] = read as T[typeof key]
+    }
     return checked
   }
 }

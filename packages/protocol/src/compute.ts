@@ -4,8 +4,9 @@
  * It is pure (equal jobs in equal order give equal results) and knows no thread: the node puts it into a worker, the simulator calls it.
  */
 import { bytesToHex, hkdfSha256, sha256, shuffle, utf8 } from '@pouw/crypto'
-import { coreHash, type Hex, modelParams, type NetworkParams, segmentSamples, type TaskDocument } from '@pouw/primitives'
+import { coreHash, type Hex, modelNumbers, type NetworkParams, segmentSamples, type TaskDocument } from '@pouw/primitives'
 import {
+  arithmeticMismatch,
   createFillerEngine,
   createReplayTrainer,
   createTrainer,
@@ -15,7 +16,6 @@ import {
   evaluate,
   type FillerEngine,
   fillerMessageHash,
-  initialWeights,
   modelBytes,
   openModel,
   openResidual,
@@ -90,6 +90,7 @@ export function createComputer(options: ComputerOptions): Computer {
           }
         }
         case 'replay': {
+          if (arithmeticMismatch(job.document)) return refused('other-arithmetic')
           const startedUs = nowUs()
           const result = replay(replayTrainer(job), {
             startModel: job.model,
@@ -142,12 +143,12 @@ export function createComputer(options: ComputerOptions): Computer {
   }
 
   function openRun(job: Job & { kind: 'open-run' }): JobResult {
+    if (arithmeticMismatch(job.document)) return refused('other-arithmetic')
     const trainer = createTrainer(job.document, job.taskId, job.ticketId)
     let sequence = 0
     if (job.resume) {
-      const params = trainer.weights.length
-      const model = openModel(job.resume.model, params)
-      const residual = openResidual(job.resume.residual, params)
+      const model = openModel(job.resume.model, trainer.weights.length)
+      const residual = openResidual(job.resume.residual, trainer.residual.length)
       if (!model || !residual) return refused('bad-checkpoint')
       sequence = job.resume.sequence
       trainer.restore(sequence, model.weights, residual.residual)
@@ -155,14 +156,12 @@ export function createComputer(options: ComputerOptions): Computer {
     runs.set(job.run, {
       trainer,
       startWeights: new Float32Array(trainer.weights.length),
-      startResidual: new Float32Array(trainer.weights.length),
+      startResidual: new Float32Array(trainer.residual.length),
     })
     return {
       kind: 'open-run',
       sequence,
-      modelHash: bytesToHex(
-        sha256(modelBytes(job.taskId, job.ticketId, sequence, job.resume ? trainer.weights : initialWeights(job.document))),
-      ),
+      modelHash: bytesToHex(sha256(modelBytes(job.taskId, job.ticketId, sequence, trainer.weights))),
       residualHash: bytesToHex(sha256(residualBytes(job.taskId, job.ticketId, sequence, trainer.residual))),
     }
   }
@@ -278,7 +277,8 @@ function openSegments(document: TaskDocument, blobs: readonly Uint8Array[]): Seg
 }
 
 function evaluateModel(job: Job & { kind: 'evaluate' }): JobResult {
-  const opened = openModel(job.model, modelParams(job.document))
+  if (arithmeticMismatch(job.document)) return refused('other-arithmetic')
+  const opened = openModel(job.model, modelNumbers(job.document))
   const segments = openSegments(job.document, job.segments)
   if (!opened || !segments) return refused(opened ? 'bad-segment' : 'bad-model')
   return { kind: 'evaluate', ...evaluate(job.document, opened.weights, segments) }

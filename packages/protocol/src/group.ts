@@ -4,8 +4,8 @@
 
 import type { TaskState, View } from '@pouw/chain'
 import { bytesToHex, hexToBytes, merkleRoot, sha256 } from '@pouw/crypto'
-import { type Hex, type TaskDocument, trainingBatches } from '@pouw/primitives'
-import { assignBatches, batchRoot, createSchedule, initialWeights, modelHash, residualHash, type Schedule } from '@pouw/training'
+import { type Hex, residualNumbers, type TaskDocument, trainingBatches } from '@pouw/primitives'
+import { assignBatches, batchRoot, createSchedule, initialModel, modelHash, residualHash, type Schedule } from '@pouw/training'
 
 export interface Member {
   readonly ticketId: Hex
@@ -88,13 +88,13 @@ export function planOf(group: Group, batchHashes: readonly Hex[]): Plan | undefi
   const schedules = new Map(
     tickets.map((ticket, index) => [ticket, createSchedule(group.document, group.taskBlockId, ticket, owner, index)]),
   )
-  const weights = initialWeights(group.document)
-  const zero = new Float32Array(weights.length)
+  const start = initialModel(group.document)
+  const zero = new Float32Array(residualNumbers(group.document))
   const initial = new Map<Hex, { model: Hex; residual: Hex }>()
   const initialOf = (ticket: Hex) => {
     let hashes = initial.get(ticket)
     if (!hashes) {
-      hashes = { model: modelHash(group.taskId, ticket, 0, weights), residual: residualHash(group.taskId, ticket, 0, zero) }
+      hashes = { model: modelHash(group.taskId, ticket, 0, start), residual: residualHash(group.taskId, ticket, 0, zero) }
       initial.set(ticket, hashes)
     }
     return hashes

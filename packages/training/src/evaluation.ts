@@ -1,5 +1,5 @@
 import type { TaskDocument } from '@pouw/primitives'
-import { type Backend, modelOf } from './model.ts'
+import { arithmeticMismatch, type Backend, modelOf } from './model.ts'
 import { createNet } from './net/net.ts'
 import type { SegmentData } from './segments.ts'
 
@@ -18,9 +18,10 @@ export interface Evaluation {
  *
  * The samples of all segments, in the given order, run in chunks of the batch size (the last may be smaller). loss = fl(S / N), where S is
  * the binary64 sum, in order, of the binary32 loss sums of the chunks; accuracy = fl(right / N); commonestShare likewise.
- * @throws RangeError for no samples, or samples or weights that do not fit the document
+ * @param model weights, then running statistics
+ * @throws RangeError for no samples, for samples or a model that do not fit the document, or if this build is not the document's
  */
-export function evaluate(doc: TaskDocument, weights: Float32Array, testSegments: readonly SegmentData[], backend?: Backend): Evaluation {
+export function evaluate(doc: TaskDocument, model: Float32Array, testSegments: readonly SegmentData[], backend?: Backend): Evaluation {
   const { features, classes, scale } = doc.ml.dataset
   const samples = join(testSegments, features)
   const count = samples.labels.length
@@ -31,9 +32,12 @@ export function evaluate(doc: TaskDocument, weights: Float32Array, testSegments:
     shares[label]!++
   }
   const chunk = Math.min(doc.ml.batch, count)
-  const net = createNet(modelOf(doc), chunk, { backend })
-  if (weights.length !== net.weights.length) throw new RangeError(`evaluate: expected ${net.weights.length} weights, got ${weights.length}`)
-  net.weights.set(weights)
+  const mismatch = arithmeticMismatch(doc)
+  if (mismatch) throw new RangeError(`evaluate: ${mismatch}`)
+  const net = createNet(modelOf(doc), chunk, { backend, profile: doc.profile })
+  const expected = net.modelNumbers.length
+  if (model.length !== expected) throw new RangeError(`evaluate: expected ${expected} numbers of a model, received ${model.length}`)
+  net.modelNumbers.set(model)
   let lossSum = 0
   let right = 0
   for (let first = 0; first < count; ) {

@@ -85,7 +85,13 @@ export function createFillerEngine(params: FillerParams, backend?: Backend): Fil
   const net = createNet(model, params.batch, { backend })
   const draw = createXavier(model, backend)
   const data = syntheticDataset(params.dataSeed, params.samples, params.features, params.classes)
-  const rules: StepRules = { batch: params.batch, tau: Math.fround(params.tau), peerScale: 1, scale: Math.fround(params.scale) }
+  const rules: StepRules = {
+    batch: params.batch,
+    tau: Math.fround(params.tau),
+    peerScale: 1,
+    scale: Math.fround(params.scale),
+    plain: true,
+  }
   const features = new Uint8Array(params.batch * params.features)
   const labels = new Uint8Array(params.batch)
   let runs = 0
@@ -115,7 +121,7 @@ export function createFillerEngine(params: FillerParams, backend?: Backend): Fil
           if (iteration === params.iterations) throw new RangeError(`FillerRun.iterate: a run has ${params.iterations} iterations`)
           if (worthless) return { ok: false, code: 'not-finite' }
           iteration++
-          const output = step(net, rules, [], gather(order, iteration), params.rate)
+          const output = step(net, rules, [], gather(order, iteration), { sequence: iteration, rate: params.rate, key: [0, 0] })
           if (!output) {
             worthless = true
             return { ok: false, code: 'not-finite' }

@@ -1,5 +1,6 @@
-import { bytesToHex, hexToBytes, sha256, utf8 } from '@pouw/crypto'
+import { bytesToHex, hexToBytes, sha256, u32le, utf8 } from '@pouw/crypto'
 import { decodeMap, encodeMap, type Hex } from '@pouw/primitives'
+import { readU32 } from './bytes-at.ts'
 import type { Net } from './net/net.ts'
 import { quantum } from './schedule.ts'
 import { floatBytes } from './state-bytes.ts'
@@ -43,6 +44,30 @@ export interface StepRules {
   readonly peerScale: number
   /** Multiplies each stored feature once, binary32. */
   readonly scale: number
+  /** Plain SGD: the residual takes the gradient and tau is in its units. Else it takes the optimiser's proposal, and tau is in units of weights (A5). */
+  readonly plain: boolean
+}
+
+/** What differs from iteration to iteration. */
+export interface Due {
+  /** From 1. */
+  readonly sequence: number
+  readonly rate: number
+  /** Two words for what draws random numbers, see `stepKey`. */
+  readonly key: readonly [number, number]
+}
+
+/** The step of one map word: fl(fl(rate / batch) tau) down the gradient, or tau along the proposed change. */
+export function wordStep(rules: StepRules, rate: number): number {
+  return rules.plain ? quantum(rate, rules.batch, rules.tau) : -Math.fround(rules.tau)
+}
+
+const STEP_TAG = utf8('POUW-STEP')
+
+/** The key of an iteration's own random numbers (dropout): the first two little-endian u32 of SHA-256("POUW-STEP" || task || ticket || u32 sequence). */
+export function stepKey(taskId: Hex, ticketId: Hex, sequence: number): readonly [number, number] {
+  const hash = sha256(STEP_TAG, hexToBytes(taskId), hexToBytes(ticketId), u32le(sequence))
+  return [readU32(hash, 0), readU32(hash, 4)]
 }
 
 /**
@@ -50,11 +75,13 @@ export interface StepRules {
  * Answers `undefined` if weights, residual, gradient or loss are not all finite; the state is then worthless.
  * @param maps decoded peer maps; their sum does not depend on their order
  */
-export function step(net: Net, rules: StepRules, maps: readonly Uint32Array[], samples: Samples, rate: number): StepOutput | undefined {
-  const q = quantum(rate, rules.batch, rules.tau)
+export function step(net: Net, rules: StepRules, maps: readonly Uint32Array[], samples: Samples, due: Due): StepOutput | undefined {
+  const q = wordStep(rules, due.rate)
   net.loadBatch(samples.features, samples.labels, rules.scale)
+  net.setKey(...due.key)
   applyPeers(net, maps, q, rules.peerScale)
   net.backward()
+  if (!rules.plain) net.propose(due.rate, due.sequence)
   const { words, overdrive } = net.exchange(rules.tau, q)
   const { lossSum, correct } = net.forward()
   if (!Number.isFinite(lossSum) || !net.isFinite()) return undefined

@@ -1,5 +1,6 @@
 import { hexToBytes, sha256, shuffle, u32le, utf8 } from '@pouw/crypto'
 import type { Hex, TaskDocument } from '@pouw/primitives'
+import { rateOf } from './optimizers/rate.ts'
 
 /** What one miner has to do, iteration by iteration. */
 export interface Schedule {
@@ -57,15 +58,11 @@ export function epochOrder(taskBlockHash: Hex, ticketId: Hex, epoch: number, own
 }
 
 /**
- * The learning rate of an iteration, binary32 (A10): fl(rate * fl(min(1, sequence / warmup))), the plain rate for warmup 0.
- * The quotient is taken in binary64 and rounded once more to binary32, which for integers below 2^24 equals one direct rounding.
- * Sequences count each miner's own iterations from 1, so all miners warm up alike.
+ * The learning rate of an iteration, binary32 (A10): the document's rate, warm-up and schedule (`rateOf`). Sequences count each miner's own iterations
+ * from 1, so all miners warm up alike.
  */
 export function rateAt(doc: TaskDocument, sequence: number): number {
-  const { rate, warmup } = doc.ml.optimizer
-  const full = Math.fround(rate)
-  if (sequence >= warmup) return full
-  return Math.fround(full * Math.fround(sequence / warmup))
+  return rateOf(doc.ml.optimizer, sequence)
 }
 
 /** The step of one map word, binary32 (A25): fl(fl(rate / batch) * tau). */

@@ -5,7 +5,7 @@ import { readHex32, readU32 } from './bytes-at.ts'
 const RESIDUAL_TAG = utf8('POUW-RESIDUAL')
 const IDS_BYTES = 68
 
-/** A model at the end of iteration `sequence` (0: the initial one), all parameters in flat order. */
+/** A model at the end of iteration `sequence` (0: the initial one): all parameters in flat order, then its running statistics. */
 export interface ModelState {
   readonly taskId: Hex
   readonly ticketId: Hex
@@ -13,7 +13,7 @@ export interface ModelState {
   readonly weights: Float32Array
 }
 
-/** A residual at the end of iteration `sequence`, in the order of the parameters. */
+/** A residual at the end of iteration `sequence` in the order of the parameters, then what the optimiser keeps, array by array. */
 export interface ResidualState {
   readonly taskId: Hex
   readonly ticketId: Hex
@@ -42,18 +42,18 @@ export function residualHash(taskId: Hex, ticketId: Hex, sequence: number, resid
 }
 
 /**
- * Inverse of `modelBytes` for untrusted bytes: `undefined` unless they hold exactly `params` finite weights.
+ * Inverse of `modelBytes` for untrusted bytes: `undefined` unless they hold exactly this many finite numbers.
  * A state that is not finite can follow from no valid iteration (A6), so it is refused here, before any arithmetic.
  */
-export function openModel(bytes: Uint8Array, params: number): ModelState | undefined {
-  const opened = openState(bytes, params)
+export function openModel(bytes: Uint8Array, numbers: number): ModelState | undefined {
+  const opened = openState(bytes, numbers)
   return opened && { ...opened.ids, weights: opened.values }
 }
 
-/** Inverse of `residualBytes` for untrusted bytes: `undefined` unless they hold exactly `params` finite values. */
-export function openResidual(bytes: Uint8Array, params: number): ResidualState | undefined {
+/** Inverse of `residualBytes` for untrusted bytes: `undefined` unless they hold exactly this many finite numbers. */
+export function openResidual(bytes: Uint8Array, numbers: number): ResidualState | undefined {
   for (let i = 0; i < RESIDUAL_TAG.length; i++) if (bytes[i] !== RESIDUAL_TAG[i]) return undefined
-  const opened = openState(bytes.subarray(RESIDUAL_TAG.length), params)
+  const opened = openState(bytes.subarray(RESIDUAL_TAG.length), numbers)
   return opened && { ...opened.ids, residual: opened.values }
 }
 

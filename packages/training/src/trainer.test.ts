@@ -1,16 +1,16 @@
 import { bytesToHex, hexToBytes, sha256Hex, utf8 } from '@pouw/crypto'
-import { decodeMap, encodeMap, type Hex } from '@pouw/primitives'
+import { decodeMap, encodeMap, type Hex, parseTaskDocument, type TaskDocument } from '@pouw/primitives'
 import { expect, test } from 'vitest'
 import { BLOCK, prepare, smallTask, TASK, TICKETS } from '../test/small-task.ts'
 import type { IterationFailure, IterationOutput } from './iteration.ts'
-import { type Backend, initialWeights } from './model.ts'
+import { type Backend, bindArithmetic, initialWeights } from './model.ts'
 import { createReplayTrainer, type ReplayInput, replay } from './replay.ts'
 import { createSchedule, quantum, rateAt } from './schedule.ts'
 import { modelBytes, openModel, residualBytes } from './state-bytes.ts'
 import { createTrainer } from './trainer.ts'
 
 const doc = smallTask()
-const { batches, owner } = prepare(doc)
+const { batches } = prepare(doc)
 const VERIFIER = TICKETS[2]!
 
 /** What verifiers compare, as one value. */
@@ -21,12 +21,12 @@ function published(output: IterationOutput | IterationFailure) {
 }
 
 /** A replay on a trainer that has replayed nothing before. */
-function fresh(ticketId: Hex, input: ReplayInput, backend?: Backend) {
-  return published(replay(createReplayTrainer(doc, TASK, ticketId, backend), input))
+function fresh(ticketId: Hex, input: ReplayInput, backend?: Backend, task = doc) {
+  return published(replay(createReplayTrainer(task, TASK, ticketId, backend), input))
 }
 
 /** Three miners, each applying its peers' maps of the step before; every iteration with all that a replay of it needs. */
-function record(iterations: number) {
+function record(iterations: number, doc: TaskDocument, { batches, owner } = prepare(doc)) {
   const miners = TICKETS.map((ticketId, i) => ({
     trainer: createTrainer(doc, TASK, ticketId),
     schedule: createSchedule(doc, BLOCK, ticketId, owner, i),
@@ -55,7 +55,7 @@ function record(iterations: number) {
   return { steps, last, miners }
 }
 
-const run = record(20)
+const run = record(20, doc)
 const late = run.steps[run.steps.length - 2]!
 
 test('replaying gives every bit of 20 iterations of three miners again, on the plain reference too', () => {
@@ -215,4 +215,66 @@ test('the gradient hash is over the gradient of step 3 and bound to the ticket',
   expect(gradient.some((value) => value !== 0)).toBe(true)
   for (const ticket of TICKETS)
     expect(output.gradientHash(ticket)).toBe(sha256Hex(utf8('POUW-GRAD'), new Uint8Array(gradient.buffer), hexToBytes(ticket)))
+})
+
+/** Convolution, running statistics, dropout and an optimiser that keeps two arrays. */
+function generalTask(optimizer: object = { type: 'adamw', weightDecay: Math.fround(0.01) }): TaskDocument {
+  const { ml, ...rest } = smallTask()
+  const layers = [
+    { id: 'image', type: 'reshape', shape: [1, 5, 8] },
+    { id: 'conv', type: 'conv2d', filters: 4, kernel: 3, padding: 'same', activation: 'gelu' },
+    { id: 'norm', type: 'batch-norm' },
+    { id: 'pool', type: 'max-pool', kernel: 2 },
+    { id: 'drop', type: 'dropout', rate: 0.25 },
+    { id: 'flat', type: 'flatten' },
+    { id: 'out', nodes: 5 },
+  ]
+  return bindArithmetic(
+    parseTaskDocument({
+      ...rest,
+      version: 2,
+      arithmetic: { kernels: '00'.repeat(32), program: '00'.repeat(32) },
+      ml: {
+        ...ml,
+        model: { ...ml.model, type: 'layers', input: [40], layers },
+        optimizer: { rate: 0.01, warmup: 3, schedule: { type: 'cosine', steps: 100 }, tau: 0.005, peerScale: 1, ...optimizer },
+      },
+    }),
+  )
+}
+
+test.each([
+  { type: 'adamw', weightDecay: 0.01 },
+  { type: 'momentum', clip: { type: 'norm', max: 1 } },
+  { type: 'rmsprop' },
+  { type: 'sgd', weightDecay: 0.001 },
+])('any layers with $type: each iteration is replayed from its bytes alone, and the model learns', (optimizer) => {
+  const task = generalTask(optimizer)
+  const { steps, miners, last } = record(40, task)
+  for (const { ticketId, input, result } of steps.filter((_, i) => i % 17 === 0))
+    expect(fresh(ticketId, input, 'wasm', task)).toEqual(result)
+  const middle = steps[5]!
+  expect(fresh(middle.ticketId, middle.input, 'reference', task)).toEqual(middle.result)
+
+  // What the optimiser keeps and the running statistics are part of the bytes, so a changed one is another iteration.
+  const { trainer } = miners[0]!
+  if (optimizer.type !== 'sgd') expect(trainer.residual.length).toBeGreaterThan(trainer.weights.length)
+  for (const part of ['startModel', 'startResidual'] as const) {
+    const bytes = middle.input[part].slice()
+    bytes[bytes.length - 2]! ^= 1
+    expect(fresh(middle.ticketId, { ...middle.input, [part]: bytes }, 'wasm', task)).not.toEqual(middle.result)
+  }
+  const losses = steps.map(({ result }) => (typeof result === 'object' ? result.loss : Number.NaN))
+  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  expect(mean(losses.slice(-9))).toBeLessThan(mean(losses.slice(0, 9)))
+  // The model that a miner ends with holds its statistics.
+  expect(trainer.finalModel(last.slice(1)).bytes.length).toBe(68 + 4 * trainer.weights.length)
+})
+
+test('a task of other kernels or another program is refused by name', () => {
+  const task = generalTask()
+  for (const key of ['kernels', 'program'] as const) {
+    const other = { ...task, arithmetic: { ...task.arithmetic!, [key]: 'ab'.repeat(32) } }
+    expect(() => createTrainer(other, TASK, TICKETS[0]!)).toThrow(`arithmetic.${key}: expected ${task.arithmetic![key]}`)
+  }
 })

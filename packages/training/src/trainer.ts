@@ -1,10 +1,21 @@
 import { bytesToHex, sha256 } from '@pouw/crypto'
 import type { Hex, TaskDocument } from '@pouw/primitives'
 import { openBatch } from './batches.ts'
-import { applyPeers, gradientHash, type IterationFailure, type IterationOutput, openMaps, type StepRules, step } from './iteration.ts'
-import { type Backend, initialWeights, modelOf } from './model.ts'
+import {
+  applyPeers,
+  gradientHash,
+  type IterationFailure,
+  type IterationOutput,
+  openMaps,
+  type StepRules,
+  step,
+  stepKey,
+  wordStep,
+} from './iteration.ts'
+import { arithmeticMismatch, type Backend, initialModel, modelOf } from './model.ts'
 import { createNet } from './net/net.ts'
-import { quantum, rateAt } from './schedule.ts'
+import { isPlain } from './optimizers/proposal.ts'
+import { rateAt } from './schedule.ts'
 import { modelBytes, modelHash, residualHash } from './state-bytes.ts'
 
 export interface IterateInput {
@@ -20,7 +31,10 @@ export interface IterateInput {
 export interface Trainer {
   /** Iterations done; 0 before the first. */
   readonly sequence: number
-  /** The live arrays, `[params]`: copy what must outlast the next call. */
+  /**
+   * The live arrays as they travel and are hashed: the weights with the running statistics after them, the residual with what the optimiser keeps after
+   * it. Copy what must outlast the next call.
+   */
   readonly weights: Float32Array
   readonly residual: Float32Array
   /**
@@ -45,15 +59,23 @@ export interface Trainer {
 /**
  * A trainer at sequence 0: initial weights of the document, zero residual.
  * @param backend which arithmetic computes it; all give the same bits
+ * @throws RangeError if this build has other kernels or another program than the document names
  */
 export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, backend?: Backend): Trainer {
-  const net = createNet(modelOf(doc), doc.ml.batch, { backend })
+  const mismatch = arithmeticMismatch(doc)
+  if (mismatch) throw new RangeError(`task ${taskId.slice(0, 8)}: ${mismatch}`)
+  const { model, optimizer, batch } = doc.ml
   const rules = rulesOf(doc)
-  const params = net.weights.length
+  const net = createNet(modelOf(doc), batch, {
+    backend,
+    profile: doc.profile,
+    checkpoint: model.checkpoint ?? false,
+    optimizer: rules.plain ? undefined : optimizer,
+  })
+  const { params } = net.model
   let sequence = 0
   let worthless = false
-  net.weights.set(initialWeights(doc))
-  net.residual.fill(0)
+  net.modelNumbers.set(initialModel(doc))
 
   function opened(maps: readonly Uint8Array[]): Uint32Array[] {
     const words = openMaps(maps, params)
@@ -65,19 +87,16 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
     get sequence() {
       return sequence
     },
-    get weights() {
-      return net.weights
-    },
-    get residual() {
-      return net.residual
-    },
+    weights: net.modelNumbers,
+    residual: net.residualNumbers,
     iterate(input) {
       if (worthless) return { ok: false, code: 'not-finite' }
       const maps = openMaps(input.maps, params)
       if (!maps) return { ok: false, code: 'bad-map' }
       const batch = openBatch(input.batch, doc.ml.dataset.features, doc.ml.batch)
       if (!batch || batch.taskId !== taskId || !labelsFit(batch.labels, doc.ml.dataset.classes)) return { ok: false, code: 'bad-batch' }
-      const output = step(net, rules, maps, batch, input.rate)
+      const key = stepKey(taskId, ticketId, sequence + 1)
+      const output = step(net, rules, maps, batch, { sequence: sequence + 1, rate: input.rate, key })
       if (!output) {
         worthless = true
         return { ok: false, code: 'not-finite' }
@@ -86,17 +105,20 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
       return {
         ok: true,
         ...output,
-        endModelHash: modelHash(taskId, ticketId, sequence, net.weights),
-        endResidualHash: residualHash(taskId, ticketId, sequence, net.residual),
+        endModelHash: modelHash(taskId, ticketId, sequence, net.modelNumbers),
+        endResidualHash: residualHash(taskId, ticketId, sequence, net.residualNumbers),
         gradientHash: (ticket) => gradientHash(net.gradient, ticket),
       }
     },
     peersCancel: (maps) => net.peersCancel(opened(maps)),
     restore(to, weights, residual) {
-      if (weights.length !== params || residual.length !== params)
-        throw new RangeError(`Trainer.restore: expected ${params} weights and residuals, got ${weights.length} and ${residual.length}`)
-      net.weights.set(weights)
-      net.residual.set(residual)
+      const expected = [net.modelNumbers.length, net.residualNumbers.length]
+      if (weights.length !== expected[0] || residual.length !== expected[1])
+        throw new RangeError(
+          `Trainer.restore: expected ${expected.join(' and ')} numbers, received ${weights.length} and ${residual.length}`,
+        )
+      net.modelNumbers.set(weights)
+      net.residualNumbers.set(residual)
       sequence = to
       worthless = false
     },
@@ -104,8 +126,8 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
       const words = opened(maps)
       const kept = net.weights.slice()
       const next = sequence + 1
-      applyPeers(net, words, quantum(rateAt(doc, next), rules.batch, rules.tau), rules.peerScale)
-      const bytes = modelBytes(taskId, ticketId, next, net.weights)
+      applyPeers(net, words, wordStep(rules, rateAt(doc, next)), rules.peerScale)
+      const bytes = modelBytes(taskId, ticketId, next, net.modelNumbers)
       net.weights.set(kept)
       return { hash: bytesToHex(sha256(bytes)), bytes }
     },
@@ -114,7 +136,13 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
 
 function rulesOf(doc: TaskDocument): StepRules {
   const { batch, optimizer, dataset } = doc.ml
-  return { batch, tau: Math.fround(optimizer.tau), peerScale: Math.fround(optimizer.peerScale), scale: Math.fround(dataset.scale) }
+  return {
+    batch,
+    tau: Math.fround(optimizer.tau),
+    peerScale: Math.fround(optimizer.peerScale),
+    scale: Math.fround(dataset.scale),
+    plain: isPlain(optimizer),
+  }
 }
 
 function labelsFit(labels: Uint8Array, classes: number): boolean {

@@ -10,6 +10,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 export interface Input {
   has(key: string): boolean
+  keys(): string[]
   raw(key: string): Json
   text(key: string): string
   /** Bytes of a hex string; with `length`, exactly so many. */
@@ -54,6 +55,7 @@ export function openInput(value: Json | undefined, path: string): Input {
 
   const input: Input = {
     has: (key) => Object.hasOwn(fields, key),
+    keys: () => Object.keys(fields),
     raw: at,
     text(key) {
       const found = at(key)

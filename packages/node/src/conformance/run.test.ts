@@ -146,7 +146,34 @@ test('tensor: a dense layer by hand, with and without a step', async () => {
   expect(await run('tensor', steps, { params: { 'out.weight': { shape: [2, 1], data: [-0.05, 0.05] } } }, { rtol: 1e-6 })).toMatchObject({
     ok: true,
   })
-  await expect(run('tensor', { ...input, profile: 'bf16x' }, out)).rejects.toThrow(MalformedCase)
+  await expect(run('tensor', { ...input, profile: 'f16' }, out)).rejects.toThrow(MalformedCase)
+  for (const optimizer of [
+    { type: 'sgd', rate: 0.1, momentum: 0.9 },
+    { type: 'lion', rate: 0.1 },
+  ])
+    await expect(run('tensor', { ...steps, optimizer }, out)).rejects.toThrow(/in: optimizer/)
+})
+
+test('tensor: a squared error and steps of Adam and momentum by hand', async () => {
+  const input = {
+    profile: 'f32',
+    layers: [{ id: 'out', nodes: 1, bias: false }],
+    params: { 'out.weight': { shape: [1, 1], data: [1] } },
+    x: { shape: [2, 1], data: [1, 2] },
+    y: [0, 0],
+    loss: 'mean-squared-error',
+  }
+  // (1 + 4) / 2, and its slope 2 (1 x 1 + 2 x 2) / 2.
+  const out = { loss: 2.5, grads: { 'out.weight': [5] } }
+  expect(await run('tensor', input, out)).toMatchObject({ ok: true })
+  const after = (optimizer: object, steps: number, weight: number) =>
+    run('tensor', { ...input, optimizer, steps }, { params: { 'out.weight': [weight] } }, { rtol: 1e-6 })
+  // Adam's first step is the rate, whatever the gradient.
+  expect(await after({ type: 'adam', rate: 0.1 }, 1, 0.9)).toMatchObject({ ok: true })
+  expect(await after({ type: 'momentum', rate: 0.1, momentum: 0.5 }, 1, 0.5)).toMatchObject({ ok: true })
+  // v = 0.5 x 5 + 2.5
+  expect(await after({ type: 'momentum', rate: 0.1, momentum: 0.5 }, 2, 0)).toMatchObject({ ok: true })
+  expect(await after({ type: 'sgd', rate: 0.1, weightDecay: 1 }, 1, 0.4)).toMatchObject({ ok: true })
 })
 
 test('payout and select run on the rules of the ledger', async () => {

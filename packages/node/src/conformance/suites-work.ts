@@ -1,9 +1,11 @@
 import { bytesToHex, hexToBytes } from '@pouw/crypto'
-import { encodeMap } from '@pouw/primitives'
+import { encodeMap, type LossSpec, type OptimizerSpec, optimizerSchema, scheduleSchema } from '@pouw/primitives'
 import { nonceZero, precursor, tryBudget } from '@pouw/protocol'
+import type { Profile } from '@pouw/tensor'
 import {
   assignBatches,
   createNet,
+  createProposer,
   defineModel,
   type LayerSpec,
   type Model,
@@ -11,6 +13,8 @@ import {
   type Net,
   openMap,
   quantum,
+  type RateSpec,
+  rateOf,
   splitSegments,
 } from '@pouw/training'
 import { type Input, type Json, MalformedCase } from './input.ts'
@@ -114,14 +118,12 @@ function readTensor(input: Input, where: string): Tensor {
 }
 
 /**
- * Models of profile `f32` in the layer language of `packages/primitives/src/model/spec.ts`; a model that begins with an embedding takes tokens.
- * `loss` is the mean over the rows of the output and `grads` its gradient, unless the case says `reduction: "sum"` as the
- * protocol itself does inside (9.1 step 3); `steps` of plain SGD follow the same gradient.
+ * Models in the layer language of `packages/primitives/src/model/spec.ts`; a model that begins with an embedding takes tokens.
+ * `loss` is the mean over classes wanted, or over targets, and `grads` its gradient, unless the case says `reduction: "sum"` as the
+ * protocol itself does inside (9.1 step 3); `steps` of the optimiser, written as in a task document, follow the same gradient.
  */
 export const tensor: Suite = (input) => {
-  if (input.text('profile') !== 'f32') throw new MalformedCase(`profile ${input.text('profile')} is not implemented`)
-  const loss = input.text('loss')
-  if (loss !== 'softmax-cross-entropy') throw new MalformedCase(`loss ${loss} is not implemented`)
+  const profile = input.text('profile') as Profile
   const reduction = input.has('reduction') ? input.text('reduction') : 'mean'
   if (reduction !== 'mean' && reduction !== 'sum') throw new MalformedCase(`reduction ${reduction} is not implemented`)
 
@@ -131,9 +133,9 @@ export const tensor: Suite = (input) => {
   const rows = x.shape[0]!
   const first = layers[0]
   const tokens = first?.type === 'embedding' ? first.vocabulary : undefined
-  const model = readModel(layers, x.shape, tokens)
-  const labels = readLabels(input)
-  const net = createNet(model, rows)
+  const model = readModel(layers, x.shape, tokens, readLoss(input))
+  const wanted = readWanted(input, model)
+  const net = made('in', () => createNet(model, rows, { profile }))
   const given = input.object('params')
   for (const { name, shape, offset } of model.tensors) {
     const value = readTensor(given.object(name), `in.params.${name}`)
@@ -141,14 +143,16 @@ export const tensor: Suite = (input) => {
     net.weights.set(value.data, offset)
   }
   try {
-    if (tokens === undefined) net.loadBatch(x.data, labels, 1)
-    else net.loadTokens(Int32Array.from(x.data), labels)
+    if (tokens === undefined) net.loadBatch(x.data, wanted, 1)
+    else net.loadTokens(Int32Array.from(x.data), wanted)
   } catch (error) {
     if (error instanceof RangeError) return REFUSED
     throw error
   }
 
-  const share = reduction === 'mean' ? labels.length : 1
+  // The mean squared error and Huber's loss of a row are means over its outputs already.
+  const perRow = model.spec.loss.type === 'mean-squared-error' || model.spec.loss.type === 'huber'
+  const share = reduction === 'sum' ? 1 : perRow ? rows : wanted.length
   const start = net.backward()
   const out = {
     output: [...net.logits()],
@@ -157,14 +161,13 @@ export const tensor: Suite = (input) => {
   }
   if (!input.has('steps')) return out
   const optimizer = input.object('optimizer')
-  if (optimizer.text('type') !== 'sgd') throw new MalformedCase(`optimizer ${optimizer.text('type')} is not implemented`)
-  if (optimizer.has('momentum') && optimizer.float('momentum') !== 0) throw new MalformedCase('momentum is not implemented')
-  const rate = optimizer.float('rate')
-  for (let step = 0; step < input.integer('steps'); step++) {
-    if (step > 0) net.backward()
-    net.weights.forEach((weight, i) => {
-      net.weights[i] = weight - Math.fround(rate * Math.fround(net.gradient[i]! / share))
-    })
+  const spec = optimizerOf(optimizer)
+  const rate = rateSpec(optimizer)
+  const follow = made('in.optimizer', () => createProposer(spec, model.params, share))
+  for (let step = 1; step <= input.integer('steps'); step++) {
+    if (step > 1) net.backward()
+    const change = follow(net.gradient, net.weights, rateOf(rate, step), step)
+    for (const [i, moved] of change.entries()) net.weights[i] = net.weights[i]! + moved
   }
   return { ...out, params: named((offset, size) => [...net.weights.subarray(offset, offset + size)]) }
 
@@ -173,23 +176,52 @@ export const tensor: Suite = (input) => {
   }
 }
 
-function readModel(layers: readonly LayerSpec[], shape: readonly number[], vocabulary: number | undefined): Model {
-  const input =
-    vocabulary === undefined
-      ? ({ kind: 'features', shape: shape.slice(1) } as const)
-      : ({ kind: 'tokens', length: shape[1] ?? 1, vocabulary } as const)
+/** What a builder refuses is a malformed case. */
+function made<T>(where: string, build: () => T): T {
   try {
-    return defineModel({ input, layers, loss: { type: 'softmax-cross-entropy' } })
+    return build()
   } catch (error) {
-    if (error instanceof RangeError) throw new MalformedCase(`in.layers: ${error.message}`)
+    if (error instanceof RangeError || error instanceof TypeError) throw new MalformedCase(`${where}: ${error.message}`)
     throw error
   }
 }
 
-function readLabels(input: Input): Int32Array {
+function readModel(layers: readonly LayerSpec[], shape: readonly number[], vocabulary: number | undefined, loss: LossSpec): Model {
+  const input =
+    vocabulary === undefined
+      ? ({ kind: 'features', shape: shape.slice(1) } as const)
+      : ({ kind: 'tokens', length: shape[1] ?? 1, vocabulary } as const)
+  return made('in.layers', () => defineModel({ input, layers, loss }))
+}
+
+const LOSSES = ['softmax-cross-entropy', 'binary-cross-entropy', 'mean-squared-error', 'huber'] as const
+
+function readLoss(input: Input): LossSpec {
+  const type = LOSSES.find((name) => name === input.text('loss'))
+  if (!type) throw new MalformedCase(`in.loss: expected ${LOSSES.join(', ')}, received ${input.text('loss')}`)
+  return type === 'huber' && input.has('delta') ? { type, delta: input.float('delta') } : { type }
+}
+
+/** The keys of a task document's optimiser, but for those of the rate and of dead reckoning. */
+function optimizerOf(input: Input): OptimizerSpec {
+  const apart = ['rate', 'warmup', 'schedule', 'tau', 'peerScale']
+  const spec = Object.fromEntries(input.keys().flatMap((key) => (apart.includes(key) ? [] : [[key, input.raw(key)]])))
+  return made('in', () => optimizerSchema(spec, 'optimizer'))
+}
+
+function rateSpec(input: Input): RateSpec {
+  return {
+    rate: input.float('rate'),
+    warmup: input.has('warmup') ? input.integer('warmup') : 0,
+    schedule: input.has('schedule') ? made('in', () => scheduleSchema(input.raw('schedule'), 'optimizer.schedule')) : undefined,
+  }
+}
+
+function readWanted(input: Input, model: Model): Int32Array | Float32Array {
   const found = input.raw('y')
   const list = Array.isArray(found) ? found : (input.object('y').raw('data') as readonly Json[])
-  if (!Array.isArray(list) || !list.every((label) => Number.isInteger(label) && (label as number) >= 0 && (label as number) < 2 ** 31))
-    throw new MalformedCase('in.y: expected class labels')
-  return Int32Array.from(list as number[])
+  const classes = model.spec.loss.type === 'softmax-cross-entropy'
+  const fits = (value: Json) => typeof value === 'number' && (!classes || (Number.isInteger(value) && value >= 0 && value < 2 ** 31))
+  if (!Array.isArray(list) || !list.every(fits)) throw new MalformedCase(`in.y: expected ${classes ? 'class labels' : 'numbers'}`)
+  return classes ? Int32Array.from(list as number[]) : Float32Array.from(list as number[])
 }

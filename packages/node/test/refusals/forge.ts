@@ -15,7 +15,7 @@ import {
   type IterationResult,
   type Message,
   messageId,
-  modelParams,
+  modelSizes,
   type SlotHeader,
   signatureHash,
   signedBytes,
@@ -84,7 +84,8 @@ function signResult(networkId: Hex, result: IterationResult, { ticketSeed }: Ope
 /** Tries that one iteration of the document earns: `a` of spec 10.2. */
 export function budgetOf(past: Past, document: TaskDocument): number {
   const { params } = past.identities[0]!.config.genesis
-  return tryBudget(params, batchBytes(document), modelParams(document), document.ml.batch)
+  const sizes = modelSizes(document)
+  return tryBudget(params, batchBytes(document), sizes.params, document.ml.batch, sizes.products)
 }
 
 /** The honest block with its work's first nonce but `j`. */

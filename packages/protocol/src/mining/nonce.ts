@@ -35,13 +35,15 @@ export interface TryCost {
 }
 
 /**
- * Tries that one iteration earns: a = max(1, min((oB batchBytes + oM params) >> 32, floor(6 params samples / flopsPerTry))).
+ * Tries that one iteration earns: a = max(1, min((oB batchBytes + oM params) >> 32, floor(6 products samples / flopsPerTry))).
  * Without `samples` only the first term counts (A27).
+ *
+ * @param products multiply-adds of one sample; of a dense stack its parameters
  */
-export function tryBudget(cost: TryCost, batchBytes: number, params: number, samples?: number): number {
+export function tryBudget(cost: TryCost, batchBytes: number, params: number, samples?: number, products: number = params): number {
   let tries = (BigInt(cost.omegaB) * BigInt(batchBytes) + BigInt(cost.omegaM) * BigInt(params)) >> 32n
   if (samples !== undefined) {
-    const byFlops = (6n * BigInt(params) * BigInt(samples)) / BigInt(cost.flopsPerTry)
+    const byFlops = (6n * BigInt(products) * BigInt(samples)) / BigInt(cost.flopsPerTry)
     if (byFlops < tries) tries = byFlops
   }
   return tries < 1n ? 1 : Number(tries)

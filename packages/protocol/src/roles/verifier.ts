@@ -1,7 +1,7 @@
 /**
  * A verifier: drawn for a block, fetches its bundle, replays the iteration, attests (spec 10.6 checks 10-16, A17, A18).
  */
-import { batchBytes, decodeBundle, type Hex, modelParams, printHash, type Verdict } from '@pouw/primitives'
+import { batchBytes, decodeBundle, type Hex, modelNumbers, printHash, residualNumbers, type Verdict } from '@pouw/primitives'
 import type { Blocks, Candidate } from '../blocks.ts'
 import type { Context } from '../context.ts'
 import type { Plan } from '../group.ts'
@@ -94,7 +94,10 @@ export function createVerifier(context: Context, blocks: Blocks): Verifier {
 
   function replay(candidate: Candidate, ticketId: Hex, done: (verdict: Verdict, replayed: ReplayResult | undefined) => void): void {
     const { evidence, block } = candidate
-    const judge = (result: { readonly kind: string }) => {
+    const judge = (result: { readonly kind: string; readonly code?: string }) => {
+      // A build that computes something else has nothing to say about this block.
+      if (result.kind === 'refused' && result.code === 'other-arithmetic')
+        return done({ ok: false, code: 'other-arithmetic', check: 14, action: 'drop' }, undefined)
       if (result.kind !== 'replay') return done({ ok: false, code: 'replay-impossible', check: 14, action: 'slash' }, undefined)
       done(checkReplay(evidence, block, params, result as ReplayResult), result as ReplayResult)
     }
@@ -142,7 +145,6 @@ export function createVerifier(context: Context, blocks: Blocks): Verifier {
       [result.ticketId, ...group.supervisors.map((member) => member.ticketId)]
         .map((ticket) => context.peerOf(ticket))
         .filter((peer) => peer !== undefined)
-    const stateBytes = 4 * modelParams(group.document) + BLOB_OVERHEAD
     const parts: { model?: Uint8Array; residual?: Uint8Array; batch?: Uint8Array } = {}
     let inputs: { maps: Uint8Array[]; rate: number } | undefined
     const step = () => {
@@ -150,8 +152,8 @@ export function createVerifier(context: Context, blocks: Blocks): Verifier {
       if (inputs && model && residual && batch) done(inputs.maps, inputs.rate, { model, residual, batch })
     }
     for (const [part, max] of [
-      ['model', stateBytes],
-      ['residual', stateBytes],
+      ['model', 4 * modelNumbers(group.document) + BLOB_OVERHEAD],
+      ['residual', 4 * residualNumbers(group.document) + BLOB_OVERHEAD],
       ['batch', batchBytes(group.document) + BLOB_OVERHEAD],
     ] as const) {
       context.fetch(wanted[part], providers, max, keep, (bytes) => {

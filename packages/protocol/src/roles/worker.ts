@@ -4,6 +4,7 @@
 import { buildBuyTickets, buildRecord, isHit, selectionAlpha, similarity, type TaskState, type Ticket } from '@pouw/chain'
 import { bls, bytesToHex, ecvrfProve, ecvrfVerify, hexToBytes } from '@pouw/crypto'
 import { type Hex, txId } from '@pouw/primitives'
+import { arithmeticMismatch } from '@pouw/training'
 import type { RoleName } from '../brain-types.ts'
 import type { Context } from '../context.ts'
 
@@ -101,6 +102,11 @@ export function createWorker(context: Context): Worker {
     const seedBlock = evaluating ? task.evaluationBlock! : task.blockId
     const key = `${task.id}:${seedBlock}:${isRelaxed(task, evaluating)}`
     if (asked.has(key)) return
+    const unfit = arithmeticMismatch(task.document)
+    if (unfit) {
+      asked.add(key)
+      return context.emit('task-unfit', { taskId: task.id, reason: unfit })
+    }
     const s = similarity(ticket.preferences, ticket.families, task.record)
     const alpha = selectionAlpha(ticket.role, seedBlock, task.id, ticket.id)
     const proof = ecvrfProve('ELL2', config.keys.ticketSeed, alpha)

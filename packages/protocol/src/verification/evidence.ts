@@ -21,7 +21,7 @@ import {
   type HistoryPath,
   type IterationResult,
   messageId,
-  modelParams,
+  modelSizes,
   type NetworkParams,
   OK,
   type RecordedMessage,
@@ -49,7 +49,8 @@ export function commitmentDistance(staleness: number): number {
 
 /** Tries of one client-task iteration. */
 export function taskBudget(params: NetworkParams, document: TaskDocument): number {
-  return tryBudget(params, batchBytes(document), modelParams(document), document.ml.batch)
+  const sizes = modelSizes(document)
+  return tryBudget(params, batchBytes(document), sizes.params, document.ml.batch, sizes.products)
 }
 
 /** Tries of one filler iteration. */

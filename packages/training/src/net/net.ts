@@ -1,17 +1,9 @@
-import { type Backend, type BackendName, createArena, createBackend, createThreadedBackend, type Profile, sizeOf } from '@pouw/tensor'
+import { type Backend, type BackendName, createBackend, createThreadedBackend, sizeOf } from '@pouw/tensor'
 import { initialStates } from '../layers/initial-states.ts'
 import type { Model } from '../layers/model.ts'
-import {
-  buildPass,
-  exchangeProgram,
-  firstNonFinite,
-  type Homes,
-  linkPass,
-  type Pass,
-  type Program,
-  planFewer,
-  planPass,
-} from './program.ts'
+import { stepRegisters } from '../optimizers/proposal.ts'
+import { layNet, type NetOptions, PIECE_WORDS } from './layout.ts'
+import { firstNonFinite, type Program } from './program.ts'
 
 /**
  * One model at one batch capacity, with every buffer planned at creation: a step allocates nothing but its results.
@@ -25,12 +17,16 @@ export interface Net {
   readonly batch: number
   /** Bytes of all its memory. */
   readonly bytes: number
-  /** Float32 `[params]` each. */
+  /** Float32 `[params]` each; the residual of a net alone is empty. */
   readonly weights: Float32Array
   readonly residual: Float32Array
   readonly gradient: Float32Array
   /** Running statistics, all of them one after the other. */
   readonly states: Float32Array
+  /** Weights and running statistics as they lie one after the other: all that a prediction needs. */
+  readonly modelNumbers: Float32Array
+  /** The residual and what the optimiser keeps, as they lie one after the other: all that the next step needs besides. */
+  readonly residualNumbers: Float32Array
   /**
    * Takes 1 to `batch` rows; features `[rows, ...input shape]` of u8 or f32, each multiplied once by the binary32 scale (A25), and what is wanted of
    * them: a class for each row of the output, or f32 targets of the output's shape, as the loss asks.
@@ -71,6 +67,16 @@ export interface Net {
    * @throws RangeError for tau or q out of range
    */
   exchange(tau: number, q: number): { words: Uint32Array; overdrive: number }
+  /**
+   * The optimiser's proposed change of the weights, from the gradient of the loaded rows (docs/arithmetic/optimizers.md); what it keeps moves. With
+   * it `exchange` takes the proposal instead of the gradient: hand it q = -tau (A5).
+   *
+   * @param rate finite; step counts from 1
+   * @throws RangeError if the net was made without an optimiser
+   */
+  propose(rate: number, step: number): void
+  /** W = fl(W + proposal): the step of somebody who trains alone. */
+  applyProposal(): void
   /** Whether weights, residual, gradient and running statistics hold neither NaN nor infinity. */
   isFinite(): boolean
   /** The first layer that makes a NaN or infinity of the loaded batch; for a message, since it runs the pass again piece by piece. */
@@ -78,17 +84,6 @@ export interface Net {
   /** Ends the other threads; a net of one thread has none. */
   close(): void
 }
-
-export interface NetOptions {
-  readonly profile?: Profile
-  /** Forget what segments computed and compute it again on the way back: less memory, the same bits. */
-  readonly checkpoint?: boolean
-}
-
-/** Words of peers' maps that are copied in at once. */
-const PIECE_WORDS = 2 ** 18
-/** Models up to this size count peers' words in a place of their own, which is zero between calls; larger ones where activations lie, cleared each time. */
-const OWN_COUNTS = 2 ** 24
 
 /**
  * Plans and zeroes the memory of one net; each net has a WebAssembly instance of its own. Running statistics get what they start from.
@@ -115,91 +110,37 @@ export async function createThreadedNet(model: Model, batch: number, options: Ne
   return openNet(layout, await createThreadedBackend(layout.bytes, options.threads))
 }
 
-/** Every place of a net and the programs that run there. */
-function layNet(model: Model, batch: number, { profile = 'f32', checkpoint = false }: NetOptions, threads: number) {
-  if (!Number.isSafeInteger(batch) || batch < 1) throw new RangeError(`batch: expected a positive integer, received ${batch}`)
-  const { params } = model
-  const build = (training: boolean, rows: number) => buildPass(model.spec, rows, { training, profile, checkpoint })
-  const passes = { train: build(true, batch), predict: build(false, batch) }
-  const plans = { train: planPass(passes.train, threads), predict: planPass(passes.predict, threads) }
-  const { output, inputs } = passes.train.forward
-  const classes = output.shape.at(-1)!
-  const sampleSize = sizeOf(inputs.data.shape) / batch
-  const { wanted } = passes.train
-  const wantedPerRow = sizeOf(wanted.shape) / batch
-  const stateSize = model.declared.stateCount
-
-  const arena = createArena()
-  const w = arena.take(4 * params)
-  const r = arena.take(4 * params)
-  const g = arena.take(4 * params)
-  const s = arena.take(4 * stateSize)
-  const x = arena.take(4 * batch * sampleSize)
-  const bytesAt = arena.take(batch * sampleSize)
-  const wantedAt = arena.take(4 * batch * wantedPerRow)
-  const keyAt = arena.take(8)
-  const zerosAt = arena.take(4 * batch)
-  const piece = arena.take(4 * Math.min(params, PIECE_WORDS))
-  const ownCounts = params <= OWN_COUNTS ? arena.take(4 * params) : 0
-  // The words of an own map, and a large model's counts, lie where activations lie at other times.
-  const region = arena.take(Math.max(plans.train.bytes, plans.predict.bytes, 4 * params))
-  const homes: Homes = { input: x, wanted: wantedAt, key: keyAt, zeros: zerosAt, weights: w, gradient: g, states: s, region }
-  const link = (kind: 'train' | 'predict', pass: Pass): Program => {
-    const plan = pass === passes[kind] ? plans[kind] : planFewer(plans[kind], passes[kind], pass)
-    return linkPass(pass, plan, homes)
-  }
-  const full = { train: link('train', passes.train), predict: link('predict', passes.predict) }
-  // A pass of fewer rows has as many words as the full one, so the last such pass of each kind can lie beside it.
-  const programsAt = { train: arena.take(8 * full.train.words.length), predict: arena.take(8 * full.predict.words.length) }
-
-  const exchange = exchangeProgram(params, threads, arena, { residual: r, step: g, weights: w, words: region })
-  const bytes = arena.bytes
-  return {
-    model,
-    batch,
-    params,
-    bytes,
-    build,
-    link,
-    full,
-    exchange,
-    programsAt,
-    wanted,
-    wantedPerRow,
-    classes,
-    sampleSize,
-    stateSize,
-    ...{ w, r, g, s, x, bytesAt, wantedAt, keyAt, piece, ownCounts, region },
-  }
-}
-
 function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
   const { model, batch, params, build, link, full, exchange, programsAt, wanted, wantedPerRow, classes, sampleSize, stateSize } = layout
-  const { w, r, g, s, x, bytesAt, wantedAt, keyAt, piece, ownCounts, region } = layout
+  const { w, r, g, s, x, bytesAt, wantedAt, keyAt, piece, ownCounts, region, change } = layout
+  const { residualSize, registers, propose, optimizer, lossRows } = layout
   const { memory, kernels, threads } = backend
   const fewer: { [kind in 'train' | 'predict']?: { readonly rows: number; readonly program: Program } } = {}
   const views = {
     weights: new Float32Array(memory, w, params),
-    residual: new Float32Array(memory, r, params),
+    residual: new Float32Array(memory, r, residualSize),
     gradient: new Float32Array(memory, g, params),
     states: new Float32Array(memory, s, stateSize),
+    modelNumbers: new Float32Array(memory, w, params + stateSize),
+    residualNumbers: new Float32Array(memory, r, residualSize + params * registers),
   }
-  const pieceView = new Uint32Array(memory, piece, Math.min(params, PIECE_WORDS))
-  const wordView = new Uint32Array(memory, region, params)
+  // Of a net alone these are never looked at.
+  const pieceView = new Uint32Array(memory, piece, Math.min(residualSize, PIECE_WORDS))
+  const wordView = new Uint32Array(memory, region, residualSize)
   const wantedView = new (wanted.dtype === 'i32' ? Int32Array : Float32Array)(memory, wantedAt, batch * wantedPerRow)
   const byteView = new Uint8Array(memory, bytesAt, batch * sampleSize)
   const featureView = new Float32Array(memory, x, batch * sampleSize)
   const tokenView = new Int32Array(memory, x, batch * sampleSize)
-  const quantaView = new Float32Array(memory, exchange.quanta, 2)
-  const exchangeCounts = new Uint32Array(memory, exchange.counts, 2)
   const counts = ownCounts === 0 ? region : ownCounts
-  const countView = new Int32Array(memory, counts, params)
+  const countView = new Int32Array(memory, counts, residualSize)
   let rows = 0
+  /** What the proposal's program takes the mean over. */
+  let proposalRows = 0
   let last: Program | undefined
 
   views.states.set(initialStates(model.declared))
   for (const kind of ['train', 'predict'] as const) new Uint32Array(memory, programsAt[kind]).set(full[kind].words)
-  new Uint32Array(memory, exchange.from).set(exchange.words)
+  if (exchange) new Uint32Array(memory, exchange.from).set(exchange.words)
 
   function programFor(kind: 'train' | 'predict'): { readonly program: Program; readonly at: number } {
     if (rows === 0) throw new RangeError('net: expected a loaded batch, received none')
@@ -249,7 +190,13 @@ function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
     }
   }
 
+  function expectPeers() {
+    if (!exchange) throw new RangeError('net: expected a net with a residual, received one that trains alone')
+    return exchange
+  }
+
   function countPeers(maps: readonly Uint32Array[]): void {
+    expectPeers()
     if (counts === region) {
       last = undefined
       countView.fill(0)
@@ -325,12 +272,29 @@ function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
         throw new RangeError(`tau: expected a positive finite binary32 number, received ${tau}`)
       }
       if (!Number.isFinite(Math.fround(q))) throw new RangeError(`q: expected a finite binary32 number, received ${q}`)
+      const { quanta, counts, from, to } = expectPeers()
       last = undefined
-      quantaView.set([tau, q])
-      kernels.run(exchange.from, exchange.to, threads)
-      return { words: wordView.slice(0, exchangeCounts[0]!), overdrive: exchangeCounts[1]! }
+      new Float32Array(memory, quanta, 2).set([tau, q])
+      kernels.run(from, to, threads)
+      const [length, overdrive] = new Uint32Array(memory, counts, 2)
+      return { words: wordView.slice(0, length), overdrive: overdrive! }
     },
-    isFinite: () => [w, r, g].every((at) => kernels.allFinite(at, params) === 1) && kernels.allFinite(s, stateSize) === 1,
+    propose(rate, step) {
+      if (!propose || !optimizer) throw new RangeError('net: expected an optimiser, received none at its creation')
+      if (rows === 0) throw new RangeError('net: expected a loaded batch, received none')
+      new Float32Array(memory, propose.registers, 4).set(stepRegisters(optimizer, rate, step))
+      if (proposalRows !== rows) new Uint32Array(memory, propose.from).set(propose.words(lossRows(rows)))
+      proposalRows = rows
+      last = undefined
+      kernels.run(propose.from, propose.to, threads)
+    },
+    applyProposal() {
+      kernels.axpy(w, change, 1, params)
+    },
+    isFinite: () =>
+      kernels.allFinite(w, params + stateSize) === 1 &&
+      kernels.allFinite(r, residualSize + params * registers) === 1 &&
+      kernels.allFinite(g, params) === 1,
     nonFiniteLayer() {
       const { program, at } = programFor('train')
       last = undefined

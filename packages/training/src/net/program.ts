@@ -1,4 +1,4 @@
-import type { ModelSpec } from '@pouw/primitives'
+import type { ModelSpec, OptimizerSpec } from '@pouw/primitives'
 import {
   type Arena,
   type Backend,
@@ -18,6 +18,7 @@ import {
   writeProgram,
 } from '@pouw/tensor'
 import { buildForward, buildLoss, type Forward } from '../layers/build.ts'
+import { buildProposal } from '../optimizers/proposal.ts'
 
 /** The graph of one pass for a number of rows, with the values that its owner reads and writes. */
 export interface Pass {
@@ -182,4 +183,31 @@ export function exchangeProgram(
   const program = writeProgram(plan, own.region, (value) => places.get(value)!)
   const from = arena.take(program.byteLength)
   return { ...own, words: program, from, to: from + program.byteLength }
+}
+
+/** The program of an optimiser's proposal; `words` writes it for a mean over this many rows, always as long. */
+export function proposalPrograms(
+  spec: OptimizerSpec,
+  params: number,
+  rows: number,
+  threads: number,
+  arena: Arena,
+  homes: { readonly gradient: number; readonly weights: number; readonly kept: readonly number[]; readonly change: number },
+) {
+  const link = (count: number, own: { readonly registers: number; readonly region: number } | undefined) => {
+    const { graph, gradient, weights, registers, kept, change } = buildProposal(spec, params, count)
+    const plan = planMemory(graph, { threads, keep: [], fixed: new Set([change]) })
+    const placed = own ?? { registers: arena.take(16), region: arena.take(plan.bytes) }
+    const places = new Map<Value, number>([
+      [gradient, homes.gradient],
+      [weights, homes.weights],
+      [change, homes.change],
+      [registers, placed.registers],
+      ...kept.map((value, i) => [value, homes.kept[i]!] as const),
+    ])
+    return { ...placed, words: writeProgram(plan, placed.region, (value) => places.get(value)!) }
+  }
+  const first = link(rows, undefined)
+  const from = arena.take(first.words.byteLength)
+  return { registers: first.registers, from, to: from + first.words.byteLength, words: (count: number) => link(count, first).words }
 }
