@@ -151,12 +151,12 @@ async function threadRows(works: Readonly<Record<Raced, Work>>, { quick, say }: 
   const names = ['cnn', 'gpt'] as const
   if (availableParallelism() < 2) return names.map((name) => skippedRow(title(name), 'x', 'this machine has one core'))
   say('2 threads')
-  const given = await speedOfTwo(quick ? 1 : 7)
+  const given = await speedOfTwo(quick ? 1 : 20)
   const rows = [row('128-bit peak: 2 threads over 1, best turns', given, 'x')]
   for (const name of names) {
     say(`2 threads: ${NAMES[name]}`)
     const engines: Record<'one' | 'two', Ours> = { one: await createOurs(works[name]), two: await createOurs(works[name], { threads: 2 }) }
-    const { turns } = await alternate(engines, { rounds: quick ? 1 : 15, turnMs: quick ? 5 : 150 })
+    const { turns } = await alternate(engines, { rounds: quick ? 1 : 40, turnMs: quick ? 5 : 60 })
     // Whoever else runs takes the second core from two threads and not from one, so that only the best turns speak of the engine.
     const value = Math.min(...turns.one) / Math.min(...turns.two)
     const hopeless = `this machine gives two threads ${given.toFixed(2)} times the speed of one, and ours reach ${value.toFixed(2)}`

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { createPeakProbe } from '../peak.ts'
 
-const TURN_MS = 150
+const TURN_MS = 60
 
 /** How many times the speed of one thread two threads have together, in the best turns. */
 export async function speedOfTwo(turns: number): Promise<number> {

@@ -1,0 +1,85 @@
+/**
+ * Records the training of the recipes in every way that this machine has, and compares all digests with the committed ones.
+ *
+ *     node bench/digests/main.ts [--node PROGRAM]... [--steps N] [--record]
+ *
+ * Exit code: 0 if all that could be recorded is equal, 1 if anything differs or nothing could be recorded, 2 for wrong usage.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { RECIPES } from '../../packages/training/test/digests/recipes.ts'
+import { type Variation, variations } from './variations.ts'
+
+const FILE = fileURLToPath(new URL('../../packages/training/test/digests/digests.json', import.meta.url))
+const STEPS = 1000
+const REFERENCE_STEPS = 100
+const WAIT_MS = 300_000
+const PROFILE = 'f32'
+
+/** By profile, recipe, number of steps. */
+type Committed = Record<string, Record<string, Record<string, string>>>
+
+const { steps, nodes, recording } = readArguments()
+const committed = JSON.parse(readFileSync(FILE, 'utf8')) as Committed
+const expected = recording ? {} : (committed[PROFILE] ?? {})
+const lines: string[][] = []
+let [differences, recorded] = [0, 0]
+for await (const variation of variations({ steps, referenceSteps: Math.min(steps, REFERENCE_STEPS), nodes, waitMs: WAIT_MS })) {
+  const { name, result } = variation
+  process.stderr.write(`${name}${typeof result === 'string' ? `: SKIPPED, ${result}` : ''}\n`)
+  // A new record is what the first variation found; the others are held to it.
+  if (recording && typeof result !== 'string' && recorded === 0)
+    for (const recipe of RECIPES) expected[recipe] = { ...result.found[recipe] }
+  lines.push(lineOf(variation))
+}
+process.stdout.write(table([['variation', ...RECIPES, 'equal'], ...lines]))
+if (recorded > 0 && differences === 0 && recording) {
+  writeFileSync(FILE, `${JSON.stringify({ ...committed, [PROFILE]: expected }, null, 2)}\n`)
+  process.stdout.write(`recorded in ${FILE}\n`)
+}
+process.stdout.write(`${recorded} of ${lines.length} variations, ${differences} with other bits\n`)
+process.exitCode = recorded > 0 && differences === 0 ? 0 : 1
+
+/** A cell shows the last digest of its recipe, or the first number of steps after which bits differ. */
+function lineOf({ name, result }: Variation): string[] {
+  if (typeof result === 'string') return [name, ...RECIPES.map(() => '-'), `SKIPPED: ${result}`]
+  recorded++
+  let equal = true
+  const cells = RECIPES.map((recipe) => {
+    const found = result.found[recipe]!
+    const marks = Object.keys(found)
+    const other = marks.find((mark) => found[mark] !== expected[recipe]?.[mark])
+    if (other !== undefined || marks.length === 0) equal = false
+    return other === undefined ? (found[marks.at(-1)!]?.slice(0, 8) ?? 'none') : `differs at ${other}`
+  })
+  if (!equal) differences++
+  return [name, ...cells, equal ? 'yes' : 'NO']
+}
+
+function table(rows: readonly string[][]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => (column === rows[0]!.length - 1 ? 0 : cells[column]!.length))))
+  return rows
+    .map((cells) => `${cells.map((cell, column) => cell.padEnd(widths[column]!)).join('  ')}`.trimEnd())
+    .join('\n')
+    .concat('\n')
+}
+
+function readArguments() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        node: { type: 'string', multiple: true, default: [] },
+        steps: { type: 'string', default: `${STEPS}` },
+        record: { type: 'boolean', default: false },
+      },
+    })
+    const steps = Number(values.steps)
+    if (!Number.isInteger(steps) || steps < 3) throw new RangeError(`--steps: expected a whole number from 3, received ${values.steps}`)
+    if (values.record && steps !== STEPS) throw new RangeError(`--record: expected all ${STEPS} steps, received --steps ${values.steps}`)
+    return { steps, nodes: values.node, recording: values.record }
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`)
+    process.exit(2)
+  }
+}
