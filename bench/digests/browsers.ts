@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Profile } from '@pouw/tensor'
 import { rolldown } from 'rolldown'
 import type { Recorded } from './variations.ts'
 
@@ -43,11 +44,18 @@ const HEADERS = {
 }
 const ANSWER_BYTES_MAX = 1_000_000
 
-/** What the browser found for each number of threads, or why it found nothing. */
+export interface BrowserPlan {
+  readonly threads: readonly number[]
+  readonly steps: number
+  readonly profile: Profile
+  readonly waitMs: number
+}
+
+/** What the browser found for each number of threads, and why for some it found nothing. */
 export async function recordInBrowser(
   browser: Browser,
-  { threads, steps, waitMs }: { readonly threads: readonly number[]; readonly steps: number; readonly waitMs: number },
-): Promise<ReadonlyMap<number, Recorded> | string> {
+  { threads, steps, profile, waitMs }: BrowserPlan,
+): Promise<{ readonly found: ReadonlyMap<number, Recorded>; readonly why: string }> {
   const files = new Map([
     ['/', { type: 'text/html', text: '<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>' }],
     ['/page.js', { type: 'text/javascript', text: await bundle('./page.ts') }],
@@ -74,7 +82,7 @@ export async function recordInBrowser(
   })
   const origin = await listen(server)
   const folder = mkdtempSync(join(tmpdir(), 'pouw-digests-'))
-  const url = `${origin}/?threads=${threads.join(',')}&steps=${steps}`
+  const url = `${origin}/?threads=${threads.join(',')}&steps=${steps}&profile=${profile}`
   try {
     for (const command of browser.commands) {
       // A group of its own, so that all of its processes can be ended together.
@@ -82,11 +90,11 @@ export async function recordInBrowser(
       const missing = new Promise<'missing'>((resolve) => child.once('error', () => resolve('missing')))
       const ended = new Promise<string>((resolve) => child.once('exit', (code) => resolve(`it ended with ${code}`)))
       const late = new Promise<string>((resolve) => setTimeout(resolve, waitMs, `no answer in ${waitMs / 1000} s`).unref())
-      const outcome = await Promise.race([finished.then((why) => why ?? found), missing, ended, late])
+      const outcome = await Promise.race([finished.then((why) => why ?? ''), missing, ended, late])
       if (child.pid !== undefined) end(child.pid)
-      if (outcome !== 'missing') return outcome
+      if (outcome !== 'missing') return { found, why: outcome }
     }
-    return `none of ${browser.commands.join(', ')} is installed`
+    return { found, why: `none of ${browser.commands.join(', ')} is installed` }
   } finally {
     server.closeAllConnections()
     server.close()

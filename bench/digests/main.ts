@@ -1,48 +1,75 @@
 /**
  * Records the training of the recipes in every way that this machine has, and compares all digests with the committed ones.
  *
- *     node bench/digests/main.ts [--node PROGRAM]... [--steps N] [--record]
+ *     node bench/digests/main.ts [--node PROGRAM]... [--profile NAME]... [--steps N] [--record]
  *
  * Exit code: 0 if all that could be recorded is equal, 1 if anything differs or nothing could be recorded, 2 for wrong usage.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import type { Profile } from '@pouw/tensor'
 import { RECIPES } from '../../packages/training/test/digests/recipes.ts'
-import { type Variation, variations } from './variations.ts'
+import { record } from '../../packages/training/test/digests/record.ts'
+import { type Recorded, type Variation, variations } from './variations.ts'
 
 const FILE = fileURLToPath(new URL('../../packages/training/test/digests/digests.json', import.meta.url))
 const STEPS = 1000
 const REFERENCE_STEPS = 100
 const WAIT_MS = 300_000
-const PROFILE = 'f32'
+const PROFILES: readonly Profile[] = ['f32', 'bf16x', 'int8x']
 
 /** By profile, recipe, number of steps. */
-type Committed = Record<string, Record<string, Record<string, string>>>
+type Committed = Record<string, Recorded['found']>
 
-const { steps, nodes, recording } = readArguments()
+const { steps, nodes, profiles, recording } = readArguments()
 const committed = JSON.parse(readFileSync(FILE, 'utf8')) as Committed
-const expected = recording ? {} : (committed[PROFILE] ?? {})
 const lines: string[][] = []
 let [differences, recorded] = [0, 0]
-for await (const variation of variations({ steps, referenceSteps: Math.min(steps, REFERENCE_STEPS), nodes, waitMs: WAIT_MS })) {
-  const { name, result } = variation
-  process.stderr.write(`${name}${typeof result === 'string' ? `: SKIPPED, ${result}` : ''}\n`)
-  // A new record is what the first variation found; the others are held to it.
-  if (recording && typeof result !== 'string' && recorded === 0)
-    for (const recipe of RECIPES) expected[recipe] = { ...result.found[recipe] }
-  lines.push(lineOf(variation))
-}
-process.stdout.write(table([['variation', ...RECIPES, 'equal'], ...lines]))
+for (const profile of profiles) await compare(profile)
+process.stdout.write(table([['profile', 'variation', ...RECIPES, 'equal'], ...lines]))
 if (recorded > 0 && differences === 0 && recording) {
-  writeFileSync(FILE, `${JSON.stringify({ ...committed, [PROFILE]: expected }, null, 2)}\n`)
+  writeFileSync(FILE, `${JSON.stringify(committed, null, 2)}\n`)
   process.stdout.write(`recorded in ${FILE}\n`)
 }
 process.stdout.write(`${recorded} of ${lines.length} variations, ${differences} with other bits\n`)
 process.exitCode = recorded > 0 && differences === 0 ? 0 : 1
 
+async function compare(profile: Profile): Promise<void> {
+  const refused =
+    (await whyRefused(profile)) ?? (recording || committed[profile] ? undefined : 'no digests of it are committed; --record makes them')
+  if (refused !== undefined) return void lines.push([profile, 'all', ...RECIPES.map(() => '-'), `SKIPPED: ${refused}`])
+  let expected = recording ? undefined : committed[profile]
+  for await (const { name, result } of variations({
+    profile,
+    steps,
+    referenceSteps: Math.min(steps, REFERENCE_STEPS),
+    nodes,
+    waitMs: WAIT_MS,
+  })) {
+    process.stderr.write(`${profile}, ${name}${typeof result === 'string' ? `: SKIPPED, ${result}` : ''}\n`)
+    // A new record is what the first variation found; the others are held to it.
+    if (recording && expected === undefined && typeof result !== 'string') {
+      expected = result.found
+      committed[profile] = expected
+    }
+    lines.push([profile, ...lineOf(name, result, expected ?? {})])
+  }
+}
+
+/** What this engine says to a profile that it does not have. */
+async function whyRefused(profile: Profile): Promise<string | undefined> {
+  try {
+    await record({ name: RECIPES[0], steps: 1, on: 1, profile })
+    return undefined
+  } catch (error) {
+    if (error instanceof RangeError) return error.message
+    throw error
+  }
+}
+
 /** A cell shows the last digest of its recipe, or the first number of steps after which bits differ. */
-function lineOf({ name, result }: Variation): string[] {
+function lineOf(name: string, result: Variation['result'], expected: Recorded['found']): string[] {
   if (typeof result === 'string') return [name, ...RECIPES.map(() => '-'), `SKIPPED: ${result}`]
   recorded++
   let equal = true
@@ -69,6 +96,7 @@ function readArguments() {
   try {
     const { values } = parseArgs({
       options: {
+        profile: { type: 'string', multiple: true, default: [...PROFILES] },
         node: { type: 'string', multiple: true, default: [] },
         steps: { type: 'string', default: `${STEPS}` },
         record: { type: 'boolean', default: false },
@@ -77,7 +105,9 @@ function readArguments() {
     const steps = Number(values.steps)
     if (!Number.isInteger(steps) || steps < 3) throw new RangeError(`--steps: expected a whole number from 3, received ${values.steps}`)
     if (values.record && steps !== STEPS) throw new RangeError(`--record: expected all ${STEPS} steps, received --steps ${values.steps}`)
-    return { steps, nodes: values.node, recording: values.record }
+    for (const profile of values.profile)
+      if (!PROFILES.includes(profile as Profile)) throw new RangeError(`--profile: expected ${PROFILES.join(', ')}, received ${profile}`)
+    return { steps, nodes: values.node, profiles: values.profile as readonly Profile[], recording: values.record }
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`)
     process.exit(2)

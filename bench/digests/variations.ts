@@ -1,6 +1,7 @@
 /** The ways in which the same training is recorded, and what each of them found. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { Profile } from '@pouw/tensor'
 import type { Digests } from '../../packages/training/test/digests/record.ts'
 import { BROWSERS, recordInBrowser } from './browsers.ts'
 
@@ -18,6 +19,7 @@ export interface Variation {
 }
 
 export interface Plan {
+  readonly profile: Profile
   readonly steps: number
   /** The reference is some hundred times slower. */
   readonly referenceSteps: number
@@ -37,9 +39,9 @@ const TIERS: Readonly<Record<string, readonly string[]>> = {
 const RUN = fileURLToPath(new URL('./run.ts', import.meta.url))
 
 /** One after another, so that a slow one is nobody else's burden. */
-export async function* variations({ steps, referenceSteps, nodes, waitMs }: Plan): AsyncGenerator<Variation> {
+export async function* variations({ profile, steps, referenceSteps, nodes, waitMs }: Plan): AsyncGenerator<Variation> {
   const here = `Node ${process.version}`
-  const own = (args: readonly string[], program = process.execPath) => runNode(program, args, waitMs)
+  const own = (args: readonly string[], program = process.execPath) => runNode(program, [...args, profile], waitMs)
   for (const threads of THREADS) yield { name: `${here}, threads: ${threads}`, result: await own([RUN, `${threads}`, `${steps}`]) }
   yield { name: `${here}, plain TypeScript, ${referenceSteps} steps`, result: await own([RUN, 'reference', `${referenceSteps}`]) }
   for (const [name, flags] of Object.entries(TIERS)) yield { name: `${here}, ${name}`, result: await own([...flags, RUN, '1', `${steps}`]) }
@@ -49,9 +51,9 @@ export async function* variations({ steps, referenceSteps, nodes, waitMs }: Plan
       yield { name: `Node ${typeof result === 'string' ? program : result.version}, threads: ${threads}`, result }
     }
   for (const browser of BROWSERS) {
-    const found = await recordInBrowser(browser, { threads: THREADS, steps, waitMs })
+    const { found, why } = await recordInBrowser(browser, { threads: THREADS, steps, profile, waitMs: THREADS.length * waitMs })
     for (const threads of THREADS) {
-      const result = typeof found === 'string' ? found : found.get(threads)!
+      const result = found.get(threads) ?? why
       yield { name: `${browser.name}${typeof result === 'string' ? '' : ` ${release(result.version)}`}, threads: ${threads}`, result }
     }
   }
