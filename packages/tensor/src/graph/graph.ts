@@ -72,7 +72,8 @@ export interface Node<A extends Attributes = Attributes> {
 }
 
 /** One of the profiles of docs/arithmetic.md; operations with products of matrices look at it. */
-export type Profile = 'f32' | 'bf16x' | 'int8x'
+export type Profile = (typeof PROFILES)[number]
+const PROFILES = ['f32', 'bf16x', 'int8x'] as const
 
 export interface Graph {
   readonly profile: Profile
@@ -97,7 +98,9 @@ export interface Graph {
 /** Wide enough for every size in an instruction word, and small enough that byte counts of one value stay exact. */
 const elementsMax = 2 ** 30
 
+/** @throws RangeError for an unknown profile */
 export function createGraph(profile: Profile = 'f32'): Graph {
+  if (!PROFILES.includes(profile)) throw new RangeError(`profile: expected ${PROFILES.join(', ')}, received ${String(profile)}`)
   const values: Value[] = []
   const nodes: Node[] = []
   let layer = ''

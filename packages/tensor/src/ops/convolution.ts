@@ -1,5 +1,6 @@
 import { type Graph, type Node, type Op, type Shape, sizeOf, type Value } from '../graph/graph.ts'
 import { gemmScratchBytes } from './matmul.ts'
+import { operand } from './round-bf16.ts'
 import { expectDType } from './rows.ts'
 
 export interface ConvolutionOptions {
@@ -16,12 +17,12 @@ export interface ConvolutionOptions {
  * y[images, filters, oh, ow] of x[images, channels, h, w] and w[filters, channels / groups, kh, kw]: the sum over (channel, ky, kx), in chunks of
  * 256 as in a matrix product, +0 outside the image. Bits: docs/arithmetic/convolution.md.
  *
- * @throws RangeError if shapes do not fit or the window is larger than the padded image; for other profiles than f32
+ * @throws RangeError if shapes do not fit or the window is larger than the padded image; for profile int8x
  */
 export function conv2d(graph: Graph, x: Value, w: Value, options: ConvolutionOptions = {}): Value {
   const { stride = [1, 1], padding = [0, 0, 0, 0], dilation = [1, 1], groups = 1 } = options
-  if (graph.profile !== 'f32') throw new RangeError(`conv2d: profile ${graph.profile} is not implemented`)
-  return graph.one(convolutionOp, [x, w], { stride, padding, dilation, groups })
+  if (graph.profile === 'int8x') throw new RangeError('conv2d: profile int8x is not implemented')
+  return graph.one(convolutionOp, [operand(graph, x), operand(graph, w)], { stride, padding, dilation, groups })
 }
 
 type Attributes = {
@@ -43,9 +44,10 @@ export const convolutionOp: Op<Attributes> = {
     return [{ shape: outputOf(x!.shape, w!.shape, attributes) }]
   },
   gradient(graph, { inputs: [x, w], attributes }, [d]) {
+    const dy = operand(graph, d!)
     return [
-      graph.one(inputGradientOp, [d!, w!], { ...attributes, shape: x!.shape }),
-      graph.one(weightGradientOp, [d!, x!], { ...attributes, shape: w!.shape }),
+      graph.one(inputGradientOp, [dy, w!], { ...attributes, shape: x!.shape }),
+      graph.one(weightGradientOp, [dy, x!], { ...attributes, shape: w!.shape }),
     ]
   },
   scratchBytes: ({ inputs: [, w], outputs: [y] }, threads) => threads * oneScratch(w!.shape, y!.shape),
