@@ -32,16 +32,22 @@ export function storeBf16(x: usize, n: u32, first: u32, key: u32): void {
   }
 }
 
+/** The mixing function of docs/arithmetic/bf16x.md in four lanes. */
 // @ts-ignore: decorator
 @inline
-function towards(x: v128, seed: v128): v128 {
-  let h = v128.xor(seed, i32x4.shr_u(seed, 16))
+export function scramble4(x: v128): v128 {
+  let h = v128.xor(x, i32x4.shr_u(x, 16))
   h = i32x4.mul(h, i32x4.splat(0x7feb352d))
   h = v128.xor(h, i32x4.shr_u(h, 15))
   h = i32x4.mul(h, i32x4.splat(0x846ca68b))
-  h = v128.xor(h, i32x4.shr_u(h, 16))
+  return v128.xor(h, i32x4.shr_u(h, 16))
+}
+
+// @ts-ignore: decorator
+@inline
+function towards(x: v128, seed: v128): v128 {
   const exponent = i32x4.splat(0x7f800000)
   const whole = i32x4.eq(v128.and(x, exponent), exponent)
-  const cut = v128.and(i32x4.add(x, v128.and(h, i32x4.splat(0xffff))), i32x4.splat(0xffff0000))
+  const cut = v128.and(i32x4.add(x, v128.and(scramble4(seed), i32x4.splat(0xffff))), i32x4.splat(0xffff0000))
   return v128.bitselect(x, cut, whole)
 }

@@ -70,7 +70,7 @@ export async function checkOperation(given: OperationCase): Promise<readonly Flo
     'two threads': read(await createThreadedExecutable(graph, { keep, threads: 2 })),
     'three threads': read(await createThreadedExecutable(graph, { keep, threads: 3 })),
   }
-  const bits = (found: readonly (Float32Array | Int32Array | Uint8Array)[]) =>
+  const bits = (found: readonly (Float32Array | Int32Array | Uint8Array | Int8Array)[]) =>
     found.map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('hex'))
   for (const [name, found] of Object.entries(others)) expect(bits(found), `${name} against one thread`).toEqual(bits(single))
 

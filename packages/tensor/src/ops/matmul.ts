@@ -1,4 +1,5 @@
 import type { Graph, Op, Value } from '../graph/graph.ts'
+import { int8Matmul } from './int8.ts'
 import { operand } from './round-bf16.ts'
 
 /** Bytes of packing scratch for each thread; the kernels' `gemmScratchBytes` is held to it by a test. */
@@ -42,8 +43,8 @@ function extents(a: Value, b: Value, kind: Attributes['kind']) {
   return { m, n: kind === 'nt' ? b.shape[0]! : b.shape[1]!, k }
 }
 
-/** y[rows, nodes] = x[rows, inputs] w[nodes, inputs]ᵀ. @throws RangeError if the shapes do not fit; for profile int8x */
+/** y[rows, nodes] = x[rows, inputs] w[nodes, inputs]ᵀ. @throws RangeError if the shapes do not fit */
 export function matmul(graph: Graph, x: Value, w: Value): Value {
-  if (graph.profile === 'int8x') throw new RangeError('matmul: profile int8x is not implemented')
+  if (graph.profile === 'int8x') return int8Matmul(graph, x, w)
   return graph.one(matmulOp, [operand(graph, x), operand(graph, w)], { kind: 'nt' })
 }
