@@ -1,6 +1,7 @@
 import { fromColumns, intoColumns } from '../int8-columns'
 import { INT8_SCRATCH, int8Product } from '../int8-product'
 import { largestBits, quantize, rescale } from '../quantize'
+import { scoreSoftmax, scoreSoftmaxBackward } from '../score-softmax'
 import { share } from '../threads'
 
 /** Family 8, products of profile `int8x`: largest magnitude, numbers, products, results; images as matrices and back. */
@@ -23,6 +24,12 @@ export function int8(code: u32, at: usize, thread: u32, threads: u32): void {
       break
     case 0x806:
       fromColumns(at, thread, threads)
+      break
+    case 0x807:
+      scoreSoftmax(at, thread, threads)
+      break
+    case 0x808:
+      scoreSoftmaxBackward(at, thread, threads)
       break
     default:
       unreachable()

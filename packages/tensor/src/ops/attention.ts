@@ -1,4 +1,5 @@
 import { floatBits, type Graph, type Op, type Value } from '../graph/graph.ts'
+import { int8Attention } from './int8-attention.ts'
 import { gemmScratchBytes } from './matmul.ts'
 import { operand } from './round-bf16.ts'
 import { expectDType } from './rows.ts'
@@ -10,10 +11,13 @@ type Attributes = { readonly heads: number; readonly causal: boolean; readonly r
  * Multi-head self-attention (Vaswani et al. 2017) of qkv [batch, time, 3 width], queries, keys and values one after the other in a row; answers
  * [batch, time, width]. A causal row sees itself and the rows before it. Bits: docs/arithmetic/products.md, "Attention".
  *
- * @throws RangeError if the shape does not fit the heads; for profile int8x
+ * @throws RangeError if the shape does not fit the heads
  */
 export function attention(graph: Graph, qkv: Value, { heads, causal }: { readonly heads: number; readonly causal: boolean }): Value {
-  if (graph.profile === 'int8x') throw new RangeError('attention: profile int8x is not implemented')
+  if (graph.profile === 'int8x') {
+    attentionOp.infer([qkv], { heads, causal })
+    return int8Attention(graph, qkv, { heads, causal })
+  }
   const attributes = graph.profile === 'bf16x' ? { heads, causal, rounded: true } : { heads, causal }
   return graph.apply(attentionOp, [operand(graph, qkv)], attributes)[0]!
 }

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { checkOperation } from '../../test/operation.ts'
 import { seeded } from '../../test/seeded.ts'
-import { createGraph } from '../graph/graph.ts'
+import { createGraph, type Graph, type Value } from '../graph/graph.ts'
 import { createExecutable } from '../machine/executable.ts'
+import { attention } from './attention.ts'
+import { conv2d } from './convolution.ts'
 import { quantized } from './int8.ts'
 import { matmul } from './matmul.ts'
 
@@ -87,4 +89,35 @@ test('what is not finite shows, and sums that could leave 32 bits are refused', 
     expect(Array.from(executable.f32(y))).toEqual([Number.NaN, Number.NaN, Number.NaN, Number.NaN])
   }
   expect(() => matmul(graph, graph.input('x', [1, 133_145]), graph.input('w', [1, 133_145]))).toThrow('sums of at most 133144 products')
+})
+
+test.each<[string, number[], number[], Parameters<typeof conv2d>[3]]>([
+  ['padding', [2, 3, 6, 5], [4, 3, 3, 3], { padding: [1, 1, 1, 1] }],
+  ['stride and dilation', [2, 2, 9, 8], [3, 2, 3, 2], { stride: [2, 1], dilation: [1, 2], padding: [0, 1, 2, 0] }],
+  ['groups', [3, 4, 5, 5], [6, 2, 2, 3], { groups: 2 }],
+  ['depthwise', [2, 5, 6, 6], [5, 1, 3, 3], { groups: 5, padding: [1, 1, 1, 1] }],
+  ['1 x 1', [2, 6, 4, 4], [9, 6, 1, 1], {}],
+  ['many places', [1, 1, 24, 24], [17, 1, 3, 3], {}],
+])('a convolution with %s: one set of bits, and gradients near those of f32', async (_name, x, w, options) => {
+  await checkOperation({
+    operands: [{ shape: x }, { shape: w }],
+    build: (graph: Graph, image: Value, weight: Value) => conv2d(graph, image, weight, options),
+    profile,
+    smooth: true,
+    tolerance: 0.3,
+  })
+})
+
+test.each([
+  ['causal', [2, 7, 24], 2, true],
+  ['to all', [3, 5, 12], 1, false],
+  ['longer', [1, 40, 48], 4, true],
+] as const)('attention, %s: one set of bits, and gradients near those of f32', async (_name, shape, heads, causal) => {
+  await checkOperation({
+    operands: [{ shape }],
+    build: (graph: Graph, x: Value) => attention(graph, x, { heads, causal }),
+    profile,
+    smooth: true,
+    tolerance: 0.3,
+  })
 })

@@ -127,13 +127,20 @@ export function rescaled(graph: Graph, sums: Value, a: Quantized, b: Quantized):
 /** The last node of a product that is differentiated: it also names the operands, rounded and not, which the backward pass needs. */
 export function differentiable<A extends { readonly [key: string]: number | string | boolean | readonly number[] }>(
   name: string,
-  backward: (graph: Graph, d: Value, a: Quantized, b: Quantized, attributes: A) => readonly [a: Value, b: Value],
+  backward: (
+    graph: Graph,
+    d: Value,
+    qa: Quantized,
+    qb: Quantized,
+    attributes: A,
+    a: Value,
+  ) => readonly [a: Value | undefined, b: Value | undefined],
 ): (graph: Graph, sums: Value, operands: { a: Value; b: Value; qa: Quantized; qb: Quantized }, attributes: A) => Value {
   const op: Op<A> = {
     ...(rescaleOp as unknown as Op<A>),
     name,
-    gradient(graph, { inputs: [, la, lb, , , na, nb], attributes }, [d]) {
-      const [da, db] = backward(graph, d!, { numbers: na!, largest: la! }, { numbers: nb!, largest: lb! }, attributes)
+    gradient(graph, { inputs: [, la, lb, a, , na, nb], attributes }, [d]) {
+      const [da, db] = backward(graph, d!, { numbers: na!, largest: la! }, { numbers: nb!, largest: lb! }, attributes, a!)
       return [undefined, undefined, undefined, da, db]
     },
   }

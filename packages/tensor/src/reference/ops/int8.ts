@@ -1,5 +1,6 @@
 import { scramble } from '../bf16.ts'
-import type { ReferenceMemory } from '../memory.ts'
+import { bitsFloat, type ReferenceMemory } from '../memory.ts'
+import { softmax, softmaxBackward } from '../softmax.ts'
 
 const fl = Math.fround
 
@@ -40,6 +41,26 @@ export function int8(code: number, args: Uint32Array, memory: ReferenceMemory): 
         for (const [i, place] of places.entries())
           if (from(place) >= 0)
             out[plane * h * w + from(place)] = (out[plane * h * w + from(place)]! + columns[plane * places.length + i]!) | 0
+      return
+    }
+    case 0x807: {
+      const [units, time, causal, scale, from, to] = words as [number, number, number, number, number, number]
+      const [scores, p] = [memory.f32(from, units * time * time), memory.f32(to, units * time * time)]
+      for (let row = 0; row < units * time; row++) {
+        const length = causal ? (row % time) + 1 : time
+        const at = row * time
+        for (let j = at; j < at + length; j++) p[j] = fl(scores[j]! * bitsFloat(scale))
+        softmax(p.subarray(at, at + length), p.subarray(at, at + length), length)
+        p.fill(0, at + length, at + time)
+      }
+      return
+    }
+    case 0x808: {
+      const [units, time, scale, probabilities, gradients, to] = words as [number, number, number, number, number, number]
+      const n = units * time * time
+      const ds = memory.f32(to, n)
+      softmaxBackward(memory.f32(probabilities, n), memory.f32(gradients, n), ds, time)
+      for (let i = 0; i < n; i++) ds[i] = fl(ds[i]! * bitsFloat(scale))
       return
     }
     default:
