@@ -1,8 +1,7 @@
 /** What a browser does: records every recipe for each number of threads that the address names, and posts the digests, or why there are none. */
 
 import type { Profile } from '@pouw/tensor'
-import { RECIPES } from '../../packages/training/test/digests/recipes.ts'
-import { record } from '../../packages/training/test/digests/record.ts'
+import { recordAll } from '../../packages/training/test/digests/record.ts'
 
 const wanted = new URL(location.href).searchParams
 const steps = Number(wanted.get('steps'))
@@ -12,8 +11,7 @@ const post = (what: unknown) => fetch('/answer', { method: 'POST', body: JSON.st
 try {
   if (!crossOriginIsolated) throw new Error('this page is not cross-origin isolated')
   for (const on of wanted.get('threads')!.split(',').map(Number)) {
-    const found: Record<string, unknown> = {}
-    for (const name of RECIPES) found[name] = await record({ name, steps, on, profile, rest })
+    const found = await recordAll({ steps, on, profile, rest })
     await post({ on, found, version: navigator.userAgent })
   }
 } catch (error) {

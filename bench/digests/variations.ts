@@ -6,8 +6,8 @@ import type { Digests } from '../../packages/training/test/digests/record.ts'
 import { BROWSERS, recordInBrowser } from './browsers.ts'
 
 export interface Recorded {
-  /** By recipe. */
-  readonly found: Readonly<Record<string, Digests>>
+  /** By recipe; of one that the profile refuses, the refusal. */
+  readonly found: Readonly<Record<string, Digests | string>>
   /** Of the engine that ran it. */
   readonly version: string
 }
@@ -63,7 +63,7 @@ function runNode(program: string, args: readonly string[], waitMs: number): Prom
   return new Promise((resolve) => {
     execFile(program, [...args], { timeout: waitMs }, (error, stdout, stderr) => {
       if (!error) return resolve(JSON.parse(stdout) as Recorded)
-      const complaint = stderr.split('\n').find((line) => /Error|bad option|not found/.test(line)) ?? error.message.split('\n')[0]!
+      const complaint = stderr.split('\n').find((line) => /^\S*Error\b|bad option/.test(line)) ?? error.message.split('\n')[0]!
       resolve(error.killed ? `no answer in ${waitMs / 1000} s` : complaint.trim())
     })
   })

@@ -13,6 +13,9 @@ const DEEP = { layers: 12, heads: 4, width: 128, time: 128, vocabulary: 64 }
 const DEEP_BATCH = 8
 const SAVING = { must: 4 }
 const SLOWDOWN = { must: 1.4 }
+/** So coarse that a map of so many parameters stays small. */
+const LARGE_TAU = 1
+const LARGE_Q = 0.01
 const MB = 1e6
 
 export async function memoryRows(options: TopicOptions): Promise<Row[]> {
@@ -56,18 +59,23 @@ function largeRows({ say }: TopicOptions): Row[] {
   startWeights(model, seeded(9), net.weights)
   const { features, wanted } = data(LARGE, 1)
   net.loadTokens(features, wanted)
-  say(`${name}: a step`)
-  const start = performance.now()
-  const before = net.backward().lossSum
-  net.exchange(0.01, 1e-3)
-  const ms = performance.now() - start
+  const losses: number[] = []
+  const times: number[] = []
+  // The first step meets memory that nobody has touched yet.
+  for (const step of ['the first step', 'another step']) {
+    say(`${name}: ${step}`)
+    const start = performance.now()
+    losses.push(net.backward().lossSum)
+    const { words } = net.exchange(LARGE_TAU, LARGE_Q)
+    times.push(performance.now() - start)
+    say(`${name}: ${(times.at(-1)! / 1000).toFixed(1)} s, SUM loss ${losses.at(-1)!.toFixed(3)}, ${words.length} words in the map`)
+  }
   const after = net.forward().lossSum
-  if (!(Number.isFinite(after) && after !== before && net.isFinite()))
-    throw new Error(`${name}: expected a step that moves the loss, received ${before}, then ${after}`)
-  say(`${name}: SUM loss ${before.toFixed(3)}, after the step ${after.toFixed(3)}`)
+  if (!(after < losses[0]! && net.isFinite()))
+    throw new Error(`${name}: expected steps that lower the loss, received ${losses[0]}, then ${after}`)
   return [
-    row(`${name}: training step`, ms, 'ms'),
-    row(`${name}: memory of the net`, net.bytes / MB, 'MB', { atMost: { must: totalmem() / MB } }),
+    row(`${name}: training step`, times.at(-1)!, 'ms'),
+    row(`${name}: memory of the net`, net.bytes / MB, 'MB', { atMost: { must: Math.round(totalmem() / MB) } }),
     row(`${name}: largest resident size of the whole bench`, (1024 * process.resourceUsage().maxRSS) / MB, 'MB'),
   ]
 }

@@ -1,7 +1,7 @@
 import { sha256Hex } from '@pouw/crypto'
 import type { Profile } from '@pouw/tensor'
 import { createNet, createThreadedNet, type Net } from '../../src/net/net.ts'
-import { type RecipeName, recipe } from './recipes.ts'
+import { RECIPES, type RecipeName, recipe } from './recipes.ts'
 
 export interface RecordOptions {
   readonly name: RecipeName
@@ -49,6 +49,20 @@ export async function record({ name, steps, on, profile = 'f32', rest }: RecordO
   } finally {
     net.close()
   }
+}
+
+/** Every recipe; of one that the profile refuses, the refusal. */
+export async function recordAll(options: Omit<RecordOptions, 'name'>): Promise<Readonly<Record<string, Digests | string>>> {
+  const found: Record<string, Digests | string> = {}
+  for (const name of RECIPES) {
+    try {
+      found[name] = await record({ name, ...options })
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      found[name] = error.message
+    }
+  }
+  return found
 }
 
 function digest(net: Net, losses: Float32Array): string {
