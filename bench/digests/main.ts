@@ -1,7 +1,7 @@
 /**
  * Records the training of the recipes in every way that this machine has, and compares all digests with the committed ones.
  *
- *     node bench/digests/main.ts [--node PROGRAM]... [--profile NAME]... [--steps N] [--record]
+ *     node bench/digests/main.ts [--node PROGRAM]... [--profile NAME]... [--threads N,N] [--steps N] [--record]
  *
  * Exit code: 0 if all that could be recorded is equal, 1 if anything differs or nothing could be recorded, 2 for wrong usage.
  */
@@ -16,13 +16,16 @@ import { type Variation, variations } from './variations.ts'
 const FILE = fileURLToPath(new URL('../../packages/training/test/digests/digests.json', import.meta.url))
 const STEPS = 1000
 const REFERENCE_STEPS = 100
-const WAIT_MS = 300_000
+const WAIT_MS = 600_000
+/** The last is more than many machines have cores. */
+const THREADS = '1,2,4'
+const THREADS_MAX = 64
 const PROFILES: readonly Profile[] = ['f32', 'bf16x', 'int8x']
 
 /** By profile, recipe, number of steps. */
 type Committed = Record<string, Readonly<Record<string, Digests>>>
 
-const { steps, nodes, profiles, recording } = readArguments()
+const { steps, nodes, profiles, threads, recording } = readArguments()
 const committed = JSON.parse(readFileSync(FILE, 'utf8')) as Committed
 const lines: string[][] = []
 let [differences, recorded] = [0, 0]
@@ -42,6 +45,7 @@ async function compare(profile: Profile): Promise<void> {
   let expected = recording ? undefined : committed[profile]
   for await (const { name, result } of variations({
     profile,
+    threads,
     steps,
     referenceSteps: Math.min(steps, REFERENCE_STEPS),
     nodes,
@@ -99,6 +103,7 @@ function readArguments() {
     const { values } = parseArgs({
       options: {
         profile: { type: 'string', multiple: true, default: [...PROFILES] },
+        threads: { type: 'string', default: THREADS },
         node: { type: 'string', multiple: true, default: [] },
         steps: { type: 'string', default: `${STEPS}` },
         record: { type: 'boolean', default: false },
@@ -109,7 +114,10 @@ function readArguments() {
     if (values.record && steps !== STEPS) throw new RangeError(`--record: expected all ${STEPS} steps, received --steps ${values.steps}`)
     for (const profile of values.profile)
       if (!PROFILES.includes(profile as Profile)) throw new RangeError(`--profile: expected ${PROFILES.join(', ')}, received ${profile}`)
-    return { steps, nodes: values.node, profiles: values.profile as readonly Profile[], recording: values.record }
+    const threads = values.threads.split(',').map(Number)
+    if (!threads.every((count) => Number.isInteger(count) && count >= 1 && count <= THREADS_MAX))
+      throw new RangeError(`--threads: expected whole numbers up to ${THREADS_MAX} with commas between, received ${values.threads}`)
+    return { steps, threads, nodes: values.node, profiles: values.profile as readonly Profile[], recording: values.record }
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`)
     process.exit(2)

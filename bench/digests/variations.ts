@@ -20,6 +20,7 @@ export interface Variation {
 
 export interface Plan {
   readonly profile: Profile
+  readonly threads: readonly number[]
   readonly steps: number
   /** The reference is some hundred times slower. */
   readonly referenceSteps: number
@@ -28,7 +29,6 @@ export interface Plan {
   readonly waitMs: number
 }
 
-const THREADS = [1, 2, 4]
 /** Which compiler of V8 makes machine code of the kernels, and for which processor. */
 const TIERS: Readonly<Record<string, readonly string[]>> = {
   'baseline compiler only (--liftoff-only)': ['--liftoff-only'],
@@ -39,20 +39,20 @@ const TIERS: Readonly<Record<string, readonly string[]>> = {
 const RUN = fileURLToPath(new URL('./run.ts', import.meta.url))
 
 /** One after another, so that a slow one is nobody else's burden. */
-export async function* variations({ profile, steps, referenceSteps, nodes, waitMs }: Plan): AsyncGenerator<Variation> {
+export async function* variations({ profile, threads: counts, steps, referenceSteps, nodes, waitMs }: Plan): AsyncGenerator<Variation> {
   const here = `Node ${process.version}`
   const own = (args: readonly string[], program = process.execPath) => runNode(program, [...args, profile], waitMs)
-  for (const threads of THREADS) yield { name: `${here}, threads: ${threads}`, result: await own([RUN, `${threads}`, `${steps}`]) }
+  for (const threads of counts) yield { name: `${here}, threads: ${threads}`, result: await own([RUN, `${threads}`, `${steps}`]) }
   yield { name: `${here}, plain TypeScript, ${referenceSteps} steps`, result: await own([RUN, 'reference', `${referenceSteps}`]) }
   for (const [name, flags] of Object.entries(TIERS)) yield { name: `${here}, ${name}`, result: await own([...flags, RUN, '1', `${steps}`]) }
   for (const program of nodes)
-    for (const threads of THREADS) {
+    for (const threads of counts) {
       const result = await own([RUN, `${threads}`, `${steps}`], program)
       yield { name: `Node ${typeof result === 'string' ? program : result.version}, threads: ${threads}`, result }
     }
   for (const browser of BROWSERS) {
-    const { found, why } = await recordInBrowser(browser, { threads: THREADS, steps, profile, waitMs: THREADS.length * waitMs })
-    for (const threads of THREADS) {
+    const { found, why } = await recordInBrowser(browser, { threads: counts, steps, profile, waitMs: counts.length * waitMs })
+    for (const threads of counts) {
       const result = found.get(threads) ?? why
       yield { name: `${browser.name}${typeof result === 'string' ? '' : ` ${release(result.version)}`}, threads: ${threads}`, result }
     }
