@@ -1,0 +1,149 @@
+/**
+ * Layers of several nodes, found in a graph: a layer is guessed from its first nodes, and holds if the nodes that it would be written as are
+ * the nodes that stand there.
+ */
+import { declareModel, type LayerSpec } from '@pouw/primitives'
+import {
+  activate,
+  type Constant,
+  type Data,
+  decimalOf,
+  dimsOf,
+  floatOf,
+  type GraphReader,
+  make,
+  type NewLayer,
+  oneLayer,
+  type Part,
+  type Shape,
+  same,
+  takesActivation,
+} from './graph-reader.ts'
+import { type LayerNode, layerNodes, type Operand } from './layer-nodes.ts'
+import type { OnnxAttribute, OnnxNode } from './onnx-messages.ts'
+import { readFloats, readInts, sameTensor } from './onnx-tensor.ts'
+
+/** Makes the layer whose nodes begin at the next one, and answers how many they are; 0 if there is none. */
+export function matchLayer(reader: GraphReader): number {
+  const { at } = reader
+  const first = reader.nodes[at]!
+  const x = reader.values.get(first.input[0] ?? '')
+  if (x?.kind !== 'data' || x.tokens) return 0
+  const layer = guess(reader, at, x)
+  if (!layer) return 0
+  const nodes = expectedNodes(layer, x.shape)
+  const parts = nodes && compare(reader, at, nodes)
+  if (!nodes || !parts) return 0
+  const last = reader.nodes[at + nodes.length - 1]!
+  if (reader.ours && !oneLayer(first.name ?? '', last.name ?? '')) return 0
+  if (layer.type !== 'silu' || !joinSilu(reader, first.input[0]!, x, last)) make(reader, last, layer, [x], parts)
+  return nodes.length
+}
+
+/** The one activation of several nodes, which use what the layer before it answers twice. */
+function joinSilu(reader: GraphReader, name: string, x: Data, last: OnnxNode): boolean {
+  const { made } = x
+  if (!made || !takesActivation(made) || reader.uses.get(name) !== 2 || (reader.ours && !oneLayer(made.name, last.name ?? ''))) return false
+  activate(reader, last, x, 'silu')
+  return true
+}
+
+function expectedNodes(layer: NewLayer, shape: Shape): readonly LayerNode[] | undefined {
+  const full = { ...layer, id: 'layer' } as LayerSpec
+  try {
+    declareModel({ input: { kind: 'features', shape }, layers: [full], loss: { type: 'mean-squared-error' } })
+    return layerNodes(full, [shape])
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
+/** Every guess that makes a constant of the layer first looks whether the file has one of that size. */
+function guess(reader: GraphReader, at: number, { shape }: Data): NewLayer | undefined {
+  const { nodes } = reader
+  const [first, second, third] = [nodes[at]!, nodes[at + 1], nodes[at + 2]]
+  if (first.opType === 'Sigmoid' && second?.opType === 'Mul') return { type: 'silu' }
+  if (first.opType === 'Shape' && second?.opType === 'Concat') return { type: 'class-token' }
+  if (first.opType === 'Mul' && second?.opType === 'ReduceMean' && third?.opType === 'Add') {
+    const epsilon = constant(reader, third, 1)
+    return epsilon?.tensor.dims.length === 0
+      ? tried(() => ({ type: 'rms-norm', epsilon: decimalOf(readFloats(epsilon.tensor)[0]!) }))
+      : undefined
+  }
+  if (first.opType === 'Reshape' && second?.opType === 'InstanceNormalization') {
+    const groups = constant(reader, second, 1)?.tensor.dims[0]
+    return groups === undefined ? undefined : { type: 'group-norm', groups, epsilon: floatOf(second, 'epsilon', 1e-5) }
+  }
+  const bias = second?.opType === 'Add'
+  if (first.opType === 'MatMul' && nodes[at + (bias ? 2 : 1)]?.opType === 'Split') {
+    const reshape = nodes[at + (bias ? 3 : 2)]
+    const sizes = reshape && constant(reader, reshape, 1)
+    const heads = sizes && tried(() => readInts(sizes.tensor)[2])
+    const where = nodes.slice(at, at + 16).find(({ opType }) => opType === 'Where')
+    if (heads === undefined) return undefined
+    const time = shape[0]!
+    if (where) {
+      const seen = constant(reader, where, 0)
+      if (!seen || !same(dimsOf(seen), [time, time])) return undefined
+    }
+    return { type: 'attention', heads, ...(where ? { causal: true } : {}), ...(bias ? {} : { bias: false }) }
+  }
+  return undefined
+}
+
+function constant(reader: GraphReader, node: OnnxNode, index: number): Constant | undefined {
+  const value = reader.values.get(node.input[index] ?? '')
+  return value?.kind === 'constant' ? value : undefined
+}
+
+function tried<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
+/** The parameters of a layer, if the nodes from `at` on are these and nothing else uses what lies between them. */
+function compare(reader: GraphReader, at: number, expected: readonly LayerNode[]): (readonly [string, Part])[] | undefined {
+  const parts: [string, Part][] = []
+  const x = reader.nodes[at]!.input[0]!
+  const uses = new Map<string, number>()
+  for (const [position, node] of expected.entries()) {
+    const found = reader.nodes[at + position]
+    if (!found || found.opType !== node.opType || (found.domain ?? '') !== '' || found.input.length !== node.inputs.length) return undefined
+    if (found.output.length !== node.outputs || !sameAttributes(found.attribute, node.attributes)) return undefined
+    for (const [index, operand] of node.inputs.entries()) {
+      const name = found.input[index]!
+      if (operand.kind === 'input' || operand.kind === 'node') {
+        if (name !== (operand.kind === 'input' ? x : reader.nodes[at + operand.node]!.output[operand.output])) return undefined
+        uses.set(name, (uses.get(name) ?? 0) + 1)
+      } else {
+        const part = partOf(reader, name, operand)
+        if (!part) return undefined
+        if (operand.kind === 'parameter') parts.push([operand.part, part])
+      }
+    }
+  }
+  for (let position = 0; position < expected.length - 1; position++)
+    for (const name of reader.nodes[at + position]!.output) if (reader.uses.get(name) !== uses.get(name)) return undefined
+  return parts
+}
+
+function partOf(reader: GraphReader, name: string, operand: Exclude<Operand, { readonly kind: 'input' | 'node' }>): Part | undefined {
+  const value = reader.values.get(name)
+  if (value?.kind !== 'constant') return undefined
+  if (operand.kind === 'constant') return !value.transposed && sameTensor(value.tensor, operand.tensor) ? value : undefined
+  if (!same(dimsOf(value), operand.dims)) return undefined
+  return { tensor: value.tensor, transposed: value.transposed !== (operand.kind === 'parameter' && operand.transposed === true) }
+}
+
+function sameAttributes(found: readonly OnnxAttribute[], expected: readonly OnnxAttribute[]): boolean {
+  if (found.length !== expected.length) return false
+  return expected.every(({ name, i, f, ints, s }) => {
+    const other = found.find((one) => one.name === name)
+    return other !== undefined && s === undefined && other.i === i && other.f === f && same(other.ints, ints)
+  })
+}
