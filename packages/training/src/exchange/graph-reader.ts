@@ -31,6 +31,8 @@ export interface Data {
   /** Without the batch. A pool over the whole image gives [channels, 1, 1] in the file and [channels] here. */
   readonly shape: Shape
   readonly tokens: boolean
+  /** Another name of a value, which has users of its own. */
+  readonly alias?: boolean
 }
 
 export interface Constant {
@@ -117,9 +119,10 @@ export function dimsOf({ tensor, transposed }: Constant): Shape {
   return transposed ? tensor.dims.toReversed() : tensor.dims
 }
 
-/** Where a layer's nodes say so, a value may become part of the layer that made it: nobody else uses it. */
-export function joins(reader: GraphReader, value: string, from: string, node: OnnxNode): boolean {
-  return reader.uses.get(value) === 1 && (!reader.ours || oneLayer(from, node.name ?? ''))
+/** Whether `node` may become part of the layer that made its input: nobody else uses it, and of our own files the names say so. */
+export function joins(reader: GraphReader, { made, alias }: Data, name: string, node: OnnxNode, uses = 1): boolean {
+  if (!made || alias || reader.uses.get(name) !== uses) return false
+  return !reader.ours || oneLayer(made.name, node.name ?? '')
 }
 
 /** Whether two names are `a/First` and `a`, or `a/First` and `a/Second`. */

@@ -25,7 +25,7 @@ import {
   takesActivation,
   textOf,
 } from './graph-reader.ts'
-import { type OnnxNode, TYPE } from './onnx-messages.ts'
+import { type OnnxNode, type OnnxTensor, TYPE } from './onnx-messages.ts'
 import { checkTensor, floatTensor, intTensor, readFloats, readInts } from './onnx-tensor.ts'
 
 type Importer = (reader: GraphReader, node: OnnxNode) => void
@@ -73,12 +73,16 @@ const importers: ReadonlyMap<string, Importer> = new Map<string, Importer>([
   ['Mul', multiply],
   ['Gather', gather],
   ['Dropout', dropout],
-  ['Identity', (reader, node) => define(reader, node, operandOf(reader, node, 0))],
+  ['Identity', (reader, node) => rename(reader, node, operandOf(reader, node, 0))],
   ['Cast', cast],
-  ['Constant', constant],
+  ['Constant', noConstant],
 ])
 
 const allData = (reader: GraphReader, node: OnnxNode): Data[] => node.input.map((_, index) => dataOf(reader, node, index))
+
+function rename(reader: GraphReader, node: OnnxNode, value: Data | Constant): void {
+  define(reader, node, value.kind === 'data' ? { ...value, alias: true } : value)
+}
 
 /** Axis of a value, without the batch. */
 function axisOf(axis: number, { shape }: Data): number {
@@ -228,7 +232,7 @@ function reduceMean(reader: GraphReader, node: OnnxNode): void {
 /** Another shape of a value: a layer, or the end of a pool over the whole image. */
 function reshaped(reader: GraphReader, node: OnnxNode, x: Data, layer: NewLayer, shape: Shape): void {
   const { made } = x
-  if (made && same(made.shape, shape) && !same(made.shape, x.shape) && joins(reader, node.input[0]!, made.name, node)) {
+  if (made && same(made.shape, shape) && !same(made.shape, x.shape) && joins(reader, x, node.input[0]!, node)) {
     if (reader.ours) made.name = node.name ?? ''
     define(reader, node, { ...x, shape })
   } else make(reader, node, layer, [x])
@@ -300,7 +304,7 @@ function slice(reader: GraphReader, node: OnnxNode): void {
 function concat(reader: GraphReader, node: OnnxNode): void {
   const all = allData(reader, node)
   if (!attributeOf(node, 'axis') || !all[0]) throw new RangeError('expected inputs and an axis')
-  if (all.length === 1) define(reader, node, all[0])
+  if (all.length === 1) rename(reader, node, all[0])
   else make(reader, node, { type: 'concat', axis: axisOf(intOf(node, 'axis', 1), all[0]) }, all)
 }
 
@@ -315,7 +319,7 @@ function add(reader: GraphReader, node: OnnxNode): void {
   const { made, shape } = x
   const dims = dimsOf(rows)
   const filled = [...Array<number>(Math.max(0, shape.length + 1 - dims.length)).fill(1), ...dims]
-  const free = made !== undefined && same(made.shape, shape) && joins(reader, node.input[a.kind === 'data' ? 0 : 1]!, made.name, node)
+  const free = made !== undefined && same(made.shape, shape) && joins(reader, x, node.input[a.kind === 'data' ? 0 : 1]!, node)
   if (free && takesActivation(made) && 'bias' in made.layer && made.layer.bias === false) {
     const own = made.layer.type === undefined ? [...shape.map(() => 1), shape.at(-1)!] : [1, shape[0]!, 1, 1]
     if (same(filled, own)) {
@@ -362,7 +366,7 @@ function instanceNorm(reader: GraphReader, node: OnnxNode): void {
 /** A function of each number or row: part of a dense layer or convolution before it, else a layer. */
 function activateOrMake(reader: GraphReader, node: OnnxNode, layer: NewLayer & { readonly type: Activation }, plain = true): void {
   const x = dataOf(reader, node, 0)
-  if (plain && x.made && takesActivation(x.made) && joins(reader, node.input[0]!, x.made.name, node)) activate(reader, node, x, layer.type)
+  if (plain && x.made && takesActivation(x.made) && joins(reader, x, node.input[0]!, node)) activate(reader, node, x, layer.type)
   else make(reader, node, layer, [x])
 }
 
@@ -424,24 +428,35 @@ function cast(reader: GraphReader, node: OnnxNode): void {
   const to = intOf(node, 'to', 0)
   if (x.tokens ? to !== TYPE.int64 && to !== TYPE.int32 : to !== TYPE.float)
     throw new RangeError(`expected no change of type, received data type ${to}`)
-  define(reader, node, x)
+  rename(reader, node, x)
 }
 
-function constant(reader: GraphReader, node: OnnxNode): void {
-  const given = node.attribute[0]
+/** Constants that hold a tensor never come here. */
+function noConstant(): void {
+  throw new RangeError('expected a tensor, or numbers, within this file')
+}
+
+/** What a node of type Constant holds; `undefined` if it holds no whole tensor of numbers. */
+export function constantTensor({ attribute: [given, another] }: OnnxNode): OnnxTensor | undefined {
+  if (!given || another) return undefined
+  const { name, t, f, i, floats, ints } = given
   const tensor =
-    given?.name === 'value'
-      ? given.t
-      : given?.name === 'value_float' && given.f !== undefined
-        ? floatTensor([], Float32Array.of(given.f))
-        : given?.name === 'value_floats'
-          ? floatTensor([given.floats.length], Float32Array.from(given.floats))
-          : given?.name === 'value_int' && given.i !== undefined
-            ? intTensor(given.i)
-            : given?.name === 'value_ints'
-              ? intTensor(given.ints)
+    name === 'value'
+      ? t
+      : name === 'value_float' && f !== undefined
+        ? floatTensor([], Float32Array.of(f))
+        : name === 'value_floats'
+          ? floatTensor([floats.length], Float32Array.from(floats))
+          : name === 'value_int' && i !== undefined
+            ? intTensor(i)
+            : name === 'value_ints'
+              ? intTensor(ints)
               : undefined
-  if (!tensor || node.attribute.length !== 1) throw new RangeError('expected a tensor, or numbers')
-  checkTensor(tensor)
-  define(reader, node, { kind: 'constant', tensor, transposed: false })
+  try {
+    if (tensor) checkTensor(tensor)
+    return tensor
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
 }

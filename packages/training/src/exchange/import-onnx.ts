@@ -1,7 +1,7 @@
 import { declareModel, type LayerSpec, type LossSpec, type ModelSpec } from '@pouw/primitives'
 import { PRODUCER, transposed } from './export-onnx.ts'
 import type { Constant, Data, GraphReader, Made, Part } from './graph-reader.ts'
-import { importNode } from './import-node.ts'
+import { constantTensor, importNode } from './import-node.ts'
 import { matchLayer } from './match-layer.ts'
 import { decodeOnnx } from './onnx-file.ts'
 import { type OnnxGraph, type OnnxNode, TYPE } from './onnx-messages.ts'
@@ -48,7 +48,7 @@ export function importOnnx(bytes: Uint8Array, { loss = { type: 'softmax-cross-en
   const { name: inputName, input } = inputOf(graph, values)
   values.set(inputName, input)
   const reader: GraphReader = {
-    nodes: graph.node,
+    nodes: graph.node.filter((node) => !isConstant(node, values)),
     at: 0,
     values,
     uses: usesOf(graph),
@@ -81,6 +81,15 @@ function constantsOf(graph: OnnxGraph): Map<string, Data | Constant> {
     values.set(tensor.name ?? '', { kind: 'constant', tensor, transposed: false })
   }
   return values
+}
+
+/** Takes a constant in before the nodes that use it, so that the nodes of one layer lie side by side. One that makes no sense waits for its turn. */
+function isConstant(node: OnnxNode, values: Map<string, Data | Constant>): boolean {
+  const tensor = node.opType === 'Constant' && (node.domain ?? '') === '' ? constantTensor(node) : undefined
+  const name = node.output[0]
+  if (!tensor || !name || values.has(name)) return false
+  values.set(name, { kind: 'constant', tensor, transposed: false })
+  return true
 }
 
 function inputOf(graph: OnnxGraph, constants: ReadonlyMap<string, unknown>): { readonly name: string; readonly input: Data } {

@@ -11,6 +11,7 @@ import {
   dimsOf,
   floatOf,
   type GraphReader,
+  joins,
   make,
   type NewLayer,
   oneLayer,
@@ -21,7 +22,7 @@ import {
 } from './graph-reader.ts'
 import { type LayerNode, layerNodes, type Operand } from './layer-nodes.ts'
 import type { OnnxAttribute, OnnxNode } from './onnx-messages.ts'
-import { readFloats, readInts, sameTensor } from './onnx-tensor.ts'
+import { floatTensor, readFloats, readInts, sameTensor } from './onnx-tensor.ts'
 
 /** Makes the layer whose nodes begin at the next one, and answers how many they are; 0 if there is none. */
 export function matchLayer(reader: GraphReader): number {
@@ -31,7 +32,7 @@ export function matchLayer(reader: GraphReader): number {
   if (x?.kind !== 'data' || x.tokens) return 0
   const layer = guess(reader, at, x)
   if (!layer) return 0
-  const nodes = expectedNodes(layer, x.shape)
+  const nodes = layer.type === 'layer-norm' ? normNodes(reader, x.shape, decimalOf(layer.epsilon!)) : expectedNodes(layer, x.shape)
   const parts = nodes && compare(reader, at, nodes)
   if (!nodes || !parts) return 0
   const last = reader.nodes[at + nodes.length - 1]!
@@ -42,8 +43,7 @@ export function matchLayer(reader: GraphReader): number {
 
 /** The one activation of several nodes, which use what the layer before it answers twice. */
 function joinSilu(reader: GraphReader, name: string, x: Data, last: OnnxNode): boolean {
-  const { made } = x
-  if (!made || !takesActivation(made) || reader.uses.get(name) !== 2 || (reader.ours && !oneLayer(made.name, last.name ?? ''))) return false
+  if (!x.made || !takesActivation(x.made) || !joins(reader, x, name, last, 2)) return false
   activate(reader, last, x, 'silu')
   return true
 }
@@ -64,6 +64,13 @@ function guess(reader: GraphReader, at: number, { shape }: Data): NewLayer | und
   const { nodes } = reader
   const [first, second, third] = [nodes[at]!, nodes[at + 1], nodes[at + 2]]
   if (first.opType === 'Sigmoid' && second?.opType === 'Mul') return { type: 'silu' }
+  if (first.opType === 'ReduceMean' && second?.opType === 'Sub') {
+    const sum = nodes[at + 4]
+    const epsilon = sum && constant(reader, sum, 1)
+    return epsilon?.tensor.dims.length === 0
+      ? tried(() => ({ type: 'layer-norm', epsilon: decimalOf(readFloats(epsilon.tensor)[0]!) }))
+      : undefined
+  }
   if (first.opType === 'Shape' && second?.opType === 'Concat') return { type: 'class-token' }
   if (first.opType === 'Mul' && second?.opType === 'ReduceMean' && third?.opType === 'Add') {
     const epsilon = constant(reader, third, 1)
@@ -91,6 +98,34 @@ function guess(reader: GraphReader, at: number, { shape }: Data): NewLayer | und
   }
   return undefined
 }
+
+/** A layer norm as older files have it, which know no operator for it: (x - mean) / sqrt(mean((x - mean)^2) + epsilon). */
+function normNodes({ nodes, at }: GraphReader, shape: Shape, epsilon: number): readonly LayerNode[] | undefined {
+  const means = [nodes[at], nodes[at + 3]]
+  for (const mean of means) {
+    const { ints = [] } = mean?.attribute.find(({ name }) => name === 'axes') ?? {}
+    const others = mean?.attribute.filter(({ name, i }) => name !== 'axes' && !(name === 'keepdims' && i === 1))
+    if (!mean || ints.length !== 1 || (ints[0] !== -1 && ints[0] !== shape.length) || others?.length !== 0) return undefined
+  }
+  const node = (index: number): Operand => ({ kind: 'node', node: index, output: 0 })
+  const one = (opType: string, inputs: readonly Operand[]): LayerNode => ({ opType, inputs, attributes: [], outputs: 1 })
+  const mean = (of: Operand, like: OnnxNode): LayerNode => ({ opType: 'ReduceMean', inputs: [of], attributes: like.attribute, outputs: 1 })
+  const x: Operand = { kind: 'input', index: 0 }
+  const width = shape.slice(-1)
+  return [
+    mean(x, means[0]!),
+    one('Sub', [x, node(0)]),
+    one('Pow', [node(1), scalar(2)]),
+    mean(node(2), means[1]!),
+    one('Add', [node(3), scalar(epsilon)]),
+    one('Sqrt', [node(4)]),
+    one('Div', [node(1), node(5)]),
+    one('Mul', [node(6), { kind: 'parameter', part: 'weight', dims: width }]),
+    one('Add', [node(7), { kind: 'parameter', part: 'bias', dims: width }]),
+  ]
+}
+
+const scalar = (value: number): Operand => ({ kind: 'constant', name: '', tensor: floatTensor([], Float32Array.of(value)) })
 
 function constant(reader: GraphReader, node: OnnxNode, index: number): Constant | undefined {
   const value = reader.values.get(node.input[index] ?? '')

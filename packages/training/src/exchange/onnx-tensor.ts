@@ -18,7 +18,8 @@ export function floatTensor(dims: readonly number[], values: Float32Array): Onnx
 export function intTensor(values: readonly number[] | number): OnnxTensor {
   const list = typeof values === 'number' ? [values] : values
   const view = new DataView(new ArrayBuffer(8 * list.length))
-  for (const [i, value] of list.entries()) view.setBigInt64(8 * i, BigInt(value), true)
+  // "To the end" is 2^63 - 1, which a number rounds up.
+  for (const [i, value] of list.entries()) view.setBigInt64(8 * i, BigInt(Math.min(value, 2 ** 63 - 1024)), true)
   return rawTensor(typeof values === 'number' ? [] : [list.length], TYPE.int64, new Uint8Array(view.buffer))
 }
 
