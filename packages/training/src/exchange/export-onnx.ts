@@ -72,7 +72,7 @@ export function exportOnnx(model: Model, { weights, states = initialStates(model
     const nameOf = (operand: Operand): string => {
       if (operand.kind === 'input') return values.get(inputs[operand.index]!)!.name
       if (operand.kind === 'node') return outputs[operand.node]![operand.output]!
-      if (operand.kind === 'constant') return write(operand.name, () => operand.tensor)
+      if (operand.kind === 'constant') return write(operand.name, operand.tensor)
       const table = operand.kind === 'parameter' ? operand.table : undefined
       const full = `${table ?? layer.id}.${operand.part}`
       const { offset, size, values: all } = numbers.get(full)!

@@ -52,6 +52,8 @@ export interface GraphReader {
   readonly made: Made[]
   /** Embeddings by their tables. */
   readonly tables: Map<OnnxTensor, Made>
+  /** Whether a constant of the file is the one of a name in `layerNodes`. */
+  readonly compared: Map<OnnxTensor, Map<string, boolean>>
   /** Version of the operators. */
   readonly version: number
   /** Written by this engine, so that names tell which nodes are one layer. */

@@ -206,7 +206,7 @@ test.each<[string, Foreign, string]>([
         ['Div', 'x r', 'a'],
         ['Erf', 'a', 'b'],
       ],
-      constants: [initializer('r', [], [1.4142135])],
+      constants: [initializer('r', [], [1.5])],
     },
     'node /0/Div (Div): not supported: the gelu of the error function has no layer; the one with tanh has (approximate = "tanh")',
   ],
@@ -284,6 +284,7 @@ test('refuses data that lie elsewhere, that are fewer than said, or that would b
   expect(changed({ dataLocation: 1 })).toThrow('importOnnx: initializer w: expected data in this file, received external data')
   expect(changed({ externalData: [{ key: 'location', value: '/etc/passwd' }] })).toThrow('received external data')
   expect(changed({ dims: [2 ** 20, 2 ** 20] })).toThrow('expected at most 1073741824 numbers')
+  expect(changed({ dims: Array<number>(9).fill(1) })).toThrow('expected at most 8 axes, received 9')
   expect(changed({ dims: [4, 5] })).toThrow('expected 20 numbers for [4,5], received 16')
   expect(changed({ dataType: TYPE.double, floatData: [], doubleData: Array<number>(16).fill(1) })).toThrow('received data type 11')
   // One matrix of a million numbers, in forty layers.

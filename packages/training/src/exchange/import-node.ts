@@ -417,10 +417,15 @@ function gather(reader: GraphReader, node: OnnxNode): void {
 }
 
 function dropout(reader: GraphReader, node: OnnxNode): void {
-  if (has(node, 2) && constantOf(reader, node, 2).tensor.rawData?.[0] !== 0 && constantOf(reader, node, 2).tensor.int32Data[0] !== 0)
-    throw new RangeError('expected training_mode false')
-  const ratio = has(node, 1) ? readFloats(constantOf(reader, node, 1).tensor)[0] : (attributeOf(node, 'ratio')?.f ?? 0.5)
-  make(reader, node, { type: 'dropout', rate: decimalOf(ratio ?? 0.5) }, [dataOf(reader, node, 0)])
+  if (has(node, 2) && !isFalse(constantOf(reader, node, 2))) throw new RangeError('expected training_mode false')
+  const ratio = has(node, 1) ? constantOf(reader, node, 1).tensor : undefined
+  if (ratio && checkTensor(ratio) !== 1) throw new RangeError(`expected one ratio, received [${ratio.dims}]`)
+  const rate = ratio ? readFloats(ratio)[0]! : (attributeOf(node, 'ratio')?.f ?? 0.5)
+  make(reader, node, { type: 'dropout', rate: decimalOf(rate) }, [dataOf(reader, node, 0)])
+}
+
+function isFalse({ tensor }: Constant): boolean {
+  return checkTensor(tensor) === 1 && (tensor.rawData?.[0] ?? tensor.int32Data[0]) === 0
 }
 
 function cast(reader: GraphReader, node: OnnxNode): void {

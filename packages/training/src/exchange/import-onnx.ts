@@ -54,6 +54,7 @@ export function importOnnx(bytes: Uint8Array, { loss = { type: 'softmax-cross-en
     uses: usesOf(graph),
     made: [],
     tables: new Map(),
+    compared: new Map(),
     version,
     ours: producerName === PRODUCER,
   }

@@ -19,7 +19,8 @@ export type Operand =
       readonly transposed?: boolean
     }
   | { readonly kind: 'state'; readonly part: string; readonly dims: readonly number[] }
-  | { readonly kind: 'constant'; readonly name: string; readonly tensor: OnnxTensor }
+  /** Named by its numbers, which are made when they are wanted: some are large. */
+  | { readonly kind: 'constant'; readonly name: string; readonly tensor: () => OnnxTensor }
 
 export interface LayerNode {
   readonly opType: string
@@ -37,10 +38,10 @@ const ints = (name: string, values: Shape): OnnxAttribute => ({ ...blank, name, 
 const float = (name: string, f: number): OnnxAttribute => ({ ...blank, name, f: Math.fround(f), type: ATTRIBUTE.float })
 const text = (name: string, s: string): OnnxAttribute => ({ ...blank, name, s: new TextEncoder().encode(s), type: ATTRIBUTE.string })
 
-const whole = (values: Shape | number): Operand => ({ kind: 'constant', name: `ints ${values}`, tensor: intTensor(values) })
-const floats = (dims: Shape, value: number): Operand => {
-  const values = new Float32Array(dims.reduce((all, extent) => all * extent, 1)).fill(value)
-  return { kind: 'constant', name: `floats [${dims}] ${value}`, tensor: floatTensor(dims, values) }
+const whole = (values: Shape | number): Operand => ({ kind: 'constant', name: `ints ${values}`, tensor: () => intTensor(values) })
+export const floats = (dims: Shape, value: number): Operand => {
+  const size = dims.reduce((all, extent) => all * extent, 1)
+  return { kind: 'constant', name: `floats [${dims}] ${value}`, tensor: () => floatTensor(dims, new Float32Array(size).fill(value)) }
 }
 const parameter = (part: string, dims: Shape, transposed = false): Operand => ({ kind: 'parameter', part, dims, transposed })
 const state = (part: string, dims: Shape): Operand => ({ kind: 'state', part, dims })
@@ -220,9 +221,12 @@ function attention(node: Append, { heads, causal = false, bias = true }: Layer<'
 
 /** bool [time, time]: a row sees itself and those before it. */
 function causalMask(time: number): Operand {
-  const seen = new Uint8Array(time * time)
-  for (let row = 0; row < time; row++) seen.fill(1, row * time, row * time + row + 1)
-  return { kind: 'constant', name: `causal ${time}`, tensor: rawTensor([time, time], TYPE.bool, seen) }
+  const tensor = () => {
+    const seen = new Uint8Array(time * time)
+    for (let row = 0; row < time; row++) seen.fill(1, row * time, row * time + row + 1)
+    return rawTensor([time, time], TYPE.bool, seen)
+  }
+  return { kind: 'constant', name: `causal ${time}`, tensor }
 }
 
 function activate(node: Append, x: Operand, activation: Activation): void {

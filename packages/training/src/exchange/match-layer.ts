@@ -20,9 +20,9 @@ import {
   same,
   takesActivation,
 } from './graph-reader.ts'
-import { type LayerNode, layerNodes, type Operand } from './layer-nodes.ts'
+import { floats, type LayerNode, layerNodes, type Operand } from './layer-nodes.ts'
 import type { OnnxAttribute, OnnxNode } from './onnx-messages.ts'
-import { floatTensor, readFloats, readInts, sameTensor } from './onnx-tensor.ts'
+import { readFloats, readInts, sameTensor } from './onnx-tensor.ts'
 
 /** Makes the layer whose nodes begin at the next one, and answers how many they are; 0 if there is none. */
 export function matchLayer(reader: GraphReader): number {
@@ -115,17 +115,15 @@ function normNodes({ nodes, at }: GraphReader, shape: Shape, epsilon: number): r
   return [
     mean(x, means[0]!),
     one('Sub', [x, node(0)]),
-    one('Pow', [node(1), scalar(2)]),
+    one('Pow', [node(1), floats([], 2)]),
     mean(node(2), means[1]!),
-    one('Add', [node(3), scalar(epsilon)]),
+    one('Add', [node(3), floats([], Math.fround(epsilon))]),
     one('Sqrt', [node(4)]),
     one('Div', [node(1), node(5)]),
     one('Mul', [node(6), { kind: 'parameter', part: 'weight', dims: width }]),
     one('Add', [node(7), { kind: 'parameter', part: 'bias', dims: width }]),
   ]
 }
-
-const scalar = (value: number): Operand => ({ kind: 'constant', name: '', tensor: floatTensor([], Float32Array.of(value)) })
 
 function constant(reader: GraphReader, node: OnnxNode, index: number): Constant | undefined {
   const value = reader.values.get(node.input[index] ?? '')
@@ -170,9 +168,20 @@ function compare(reader: GraphReader, at: number, expected: readonly LayerNode[]
 function partOf(reader: GraphReader, name: string, operand: Exclude<Operand, { readonly kind: 'input' | 'node' }>): Part | undefined {
   const value = reader.values.get(name)
   if (value?.kind !== 'constant') return undefined
-  if (operand.kind === 'constant') return !value.transposed && sameTensor(value.tensor, operand.tensor) ? value : undefined
+  if (operand.kind === 'constant') return !value.transposed && isKnown(reader, value, operand) ? value : undefined
   if (!same(dimsOf(value), operand.dims)) return undefined
   return { tensor: value.tensor, transposed: value.transposed !== (operand.kind === 'parameter' && operand.transposed === true) }
+}
+
+/** Each constant is compared once with each that it might be: many nodes may share a large one. */
+function isKnown(reader: GraphReader, { tensor }: Constant, operand: Operand & { readonly kind: 'constant' }): boolean {
+  const known = reader.compared.get(tensor) ?? new Map<string, boolean>()
+  reader.compared.set(tensor, known)
+  const before = known.get(operand.name)
+  if (before !== undefined) return before
+  const found = sameTensor(tensor, operand.tensor())
+  known.set(operand.name, found)
+  return found
 }
 
 function sameAttributes(found: readonly OnnxAttribute[], expected: readonly OnnxAttribute[]): boolean {

@@ -25,8 +25,8 @@ export function intTensor(values: readonly number[] | number): OnnxTensor {
 
 /** Numbers of one constant: as many as a value of a graph may have. */
 const elementsMax = 2 ** 30
-/** Whole numbers that a node takes as an argument: shapes, axes and ranges, of eight axes at most. */
-const ARGUMENTS_MAX = 8
+/** Axes of a constant, and so the whole numbers that a node takes as an argument: shapes, axes and ranges. */
+const AXES_MAX = 8
 
 const BYTES: ReadonlyMap<number | undefined, number> = new Map([
   [TYPE.float, 4],
@@ -44,6 +44,7 @@ const BYTES: ReadonlyMap<number | undefined, number> = new Map([
 export function checkTensor(tensor: OnnxTensor): number {
   if (tensor.dataLocation === 1 || tensor.externalData.length > 0)
     throw new RangeError('expected data in this file, received external data')
+  if (tensor.dims.length > AXES_MAX) throw new RangeError(`expected at most ${AXES_MAX} axes, received ${tensor.dims.length}`)
   let size = 1
   for (const extent of tensor.dims) {
     if (!Number.isSafeInteger(extent) || extent < 0 || extent > elementsMax)
@@ -92,7 +93,7 @@ export function halvesOf(bytes: Uint8Array): Uint16Array {
 /** Whole numbers of a small constant. @throws RangeError for other types than i32 and i64, and for more than a node takes */
 export function readInts(tensor: OnnxTensor): readonly number[] {
   const size = checkTensor(tensor)
-  if (size > ARGUMENTS_MAX) throw new RangeError(`expected at most ${ARGUMENTS_MAX} whole numbers, received ${size}`)
+  if (size > AXES_MAX) throw new RangeError(`expected at most ${AXES_MAX} whole numbers, received ${size}`)
   const { dataType, rawData: raw } = tensor
   if (dataType !== TYPE.int64 && dataType !== TYPE.int32) throw new RangeError(`expected whole numbers, received data type ${dataType}`)
   if (!raw) return listOf(tensor)
