@@ -6,7 +6,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Genesis, genesisBlock } from '@pouw/chain'
 import { bytesToHex, concatBytes, schnorrSign, sha256, sha256Hex, utf8 } from '@pouw/crypto'
-import { type Hex, modelNumbers, modelParams, printHash } from '@pouw/primitives'
+import { bf16Numbers, type Hex, modelNumbers, modelParams, printHash } from '@pouw/primitives'
 import type { Brain } from '@pouw/protocol'
 import { encodeSafetensors, openModel } from '@pouw/training'
 import { toJson } from './json.ts'
@@ -107,7 +107,7 @@ export function makeCard(
   const result = brain.result()
   const task = result && brain.chain.view().task(result.taskId)
   const claims = result && claimsOf(brain.chain, result.taskId)
-  const state = task && openModel(result.model, modelNumbers(task.document))
+  const state = task && openModel(result.model, modelNumbers(task.document), bf16Numbers(task.document))
   const best = result?.report.miners.find((miner) => miner.rank === 1)
   if (!result || !task || !claims || !state || !best) return undefined
 

@@ -346,6 +346,21 @@ export function residualNumbers(document: TaskDocument): number {
   return params * (1 + registers)
 }
 
+/** How many of the first numbers of model and residual travel as bf16 (decision 0022): all weights in profile `bf16x`. */
+export function bf16Numbers(document: TaskDocument): number {
+  return document.profile === 'bf16x' ? modelParams(document) : 0
+}
+
+/** Bytes of the numbers of a model as it travels, ids apart. */
+export function modelBytesOf(document: TaskDocument): number {
+  return 4 * modelNumbers(document) - 2 * bf16Numbers(document)
+}
+
+/** The same of a residual. */
+export function residualBytesOf(document: TaskDocument): number {
+  return 4 * residualNumbers(document) - 2 * bf16Numbers(document)
+}
+
 /** Features and labels of one mini-batch in their stored type (one byte each). */
 export function batchBytes(document: TaskDocument): number {
   return (document.ml.dataset.features + 1) * document.ml.batch

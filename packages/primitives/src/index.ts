@@ -19,17 +19,20 @@ export type { TaskDocument } from './document.ts'
 export {
   batchBytes,
   batchesPerSegment,
+  bf16Numbers,
   decodeTaskDocument,
   documentHash,
   documentMatchesRecord,
   encodeTaskDocument,
   flopsPerIteration,
+  modelBytesOf,
   modelNumbers,
   modelParams,
   modelSizes,
   modelSpec,
   parseTaskDocument,
   recordOfDocument,
+  residualBytesOf,
   residualNumbers,
   segmentSamples,
   trainingBatches,
@@ -43,7 +46,7 @@ export type { Message, MessageKind } from './messages.ts'
 export { decodeMessage, encodeMessage, MESSAGE_TYPES } from './messages.ts'
 export type { DeclaredLayer, DeclaredModel, Tensor } from './model/declare.ts'
 export { countParameters, declareModel } from './model/declare.ts'
-export { optimizerSchema, scheduleSchema } from './model/model-schema.ts'
+export { modelSchema, optimizerSchema, scheduleSchema } from './model/model-schema.ts'
 export type { ClipSpec, OptimizerSpec, ScheduleSpec } from './model/optimizer.ts'
 export { REGISTERS } from './model/optimizer.ts'
 export type { Activation, InputSpec, LayerSpec, LossSpec, ModelSpec, Pair } from './model/spec.ts'

@@ -4,7 +4,7 @@
  * It is pure (equal jobs in equal order give equal results) and knows no thread: the node puts it into a worker, the simulator calls it.
  */
 import { bytesToHex, hkdfSha256, sha256, shuffle, utf8 } from '@pouw/crypto'
-import { coreHash, type Hex, modelNumbers, type NetworkParams, segmentSamples, type TaskDocument } from '@pouw/primitives'
+import { bf16Numbers, coreHash, type Hex, modelNumbers, type NetworkParams, segmentSamples, type TaskDocument } from '@pouw/primitives'
 import {
   arithmeticMismatch,
   createFillerEngine,
@@ -147,8 +147,8 @@ export function createComputer(options: ComputerOptions): Computer {
     const trainer = createTrainer(job.document, job.taskId, job.ticketId)
     let sequence = 0
     if (job.resume) {
-      const model = openModel(job.resume.model, trainer.weights.length)
-      const residual = openResidual(job.resume.residual, trainer.residual.length)
+      const model = openModel(job.resume.model, trainer.weights.length, trainer.halves)
+      const residual = openResidual(job.resume.residual, trainer.residual.length, trainer.halves)
       if (!model || !residual) return refused('bad-checkpoint')
       sequence = job.resume.sequence
       trainer.restore(sequence, model.weights, residual.residual)
@@ -161,8 +161,8 @@ export function createComputer(options: ComputerOptions): Computer {
     return {
       kind: 'open-run',
       sequence,
-      modelHash: bytesToHex(sha256(modelBytes(job.taskId, job.ticketId, sequence, trainer.weights))),
-      residualHash: bytesToHex(sha256(residualBytes(job.taskId, job.ticketId, sequence, trainer.residual))),
+      modelHash: bytesToHex(sha256(modelBytes(job.taskId, job.ticketId, sequence, trainer.weights, trainer.halves))),
+      residualHash: bytesToHex(sha256(residualBytes(job.taskId, job.ticketId, sequence, trainer.residual, trainer.halves))),
     }
   }
 
@@ -199,14 +199,14 @@ export function createComputer(options: ComputerOptions): Computer {
       ...(win && {
         win: {
           nonce: win,
-          startModel: modelBytes(...ids, job.sequence - 1, run.startWeights),
-          startResidual: residualBytes(...ids, job.sequence - 1, run.startResidual),
+          startModel: modelBytes(...ids, job.sequence - 1, run.startWeights, trainer.halves),
+          startResidual: residualBytes(...ids, job.sequence - 1, run.startResidual, trainer.halves),
         },
       }),
       ...(job.checkpoint && {
         checkpoint: {
-          model: modelBytes(...ids, job.sequence, trainer.weights),
-          residual: residualBytes(...ids, job.sequence, trainer.residual),
+          model: modelBytes(...ids, job.sequence, trainer.weights, trainer.halves),
+          residual: residualBytes(...ids, job.sequence, trainer.residual, trainer.halves),
         },
       }),
     }
@@ -278,7 +278,7 @@ function openSegments(document: TaskDocument, blobs: readonly Uint8Array[]): Seg
 
 function evaluateModel(job: Job & { kind: 'evaluate' }): JobResult {
   if (arithmeticMismatch(job.document)) return refused('other-arithmetic')
-  const opened = openModel(job.model, modelNumbers(job.document))
+  const opened = openModel(job.model, modelNumbers(job.document), bf16Numbers(job.document))
   const segments = openSegments(job.document, job.segments)
   if (!opened || !segments) return refused(opened ? 'bad-segment' : 'bad-model')
   return { kind: 'evaluate', ...evaluate(job.document, opened.weights, segments) }

@@ -4,7 +4,7 @@
 
 import type { TaskState, View } from '@pouw/chain'
 import { bytesToHex, hexToBytes, merkleRoot, sha256 } from '@pouw/crypto'
-import { type Hex, residualNumbers, type TaskDocument, trainingBatches } from '@pouw/primitives'
+import { bf16Numbers, type Hex, residualNumbers, type TaskDocument, trainingBatches } from '@pouw/primitives'
 import { assignBatches, batchRoot, createSchedule, initialModel, modelHash, residualHash, type Schedule } from '@pouw/training'
 
 export interface Member {
@@ -89,12 +89,13 @@ export function planOf(group: Group, batchHashes: readonly Hex[]): Plan | undefi
     tickets.map((ticket, index) => [ticket, createSchedule(group.document, group.taskBlockId, ticket, owner, index)]),
   )
   const start = initialModel(group.document)
+  const halves = bf16Numbers(group.document)
   const zero = new Float32Array(residualNumbers(group.document))
   const initial = new Map<Hex, { model: Hex; residual: Hex }>()
   const initialOf = (ticket: Hex) => {
     let hashes = initial.get(ticket)
     if (!hashes) {
-      hashes = { model: modelHash(group.taskId, ticket, 0, start), residual: residualHash(group.taskId, ticket, 0, zero) }
+      hashes = { model: modelHash(group.taskId, ticket, 0, start, halves), residual: residualHash(group.taskId, ticket, 0, zero, halves) }
       initial.set(ticket, hashes)
     }
     return hashes

@@ -1,6 +1,7 @@
 // Activations of four values from + - * / and bits only (docs/arithmetic/transcendentals.md).
 
 import { exp4 } from './exponential'
+import { logistic4, logisticSlope4 } from './logistic'
 
 // tanh(x) = x + x z P(z), z = x x, below 0.625: the Chebyshev interpolant of (tanh(x) / x - 1) / z.
 const T0: f32 = reinterpret<f32>(0xbeaaaaab)
@@ -9,10 +10,19 @@ const T2: f32 = reinterpret<f32>(0xbd5d0462)
 const T3: f32 = reinterpret<f32>(0x3cb254b9)
 const T4: f32 = reinterpret<f32>(0xbc08b4ff)
 const T5: f32 = reinterpret<f32>(0x3b1641aa)
-// gelu in its tanh form is x sigmoid(x (G0 + G1 x x)); G2 = 3 G1.
+// gelu in its tanh form is x sigmoid(x (G0 + G1 x x)); each constant's first twelve bits and the rest; G2 = 3 G1.
 const G0: f32 = reinterpret<f32>(0x3fcc422a)
+const G0_HIGH: f32 = reinterpret<f32>(0x3fcc4000)
+const G0_LOW: f32 = reinterpret<f32>(0x388a67a8)
 const G1: f32 = reinterpret<f32>(0x3d922279)
+const G1_HIGH: f32 = reinterpret<f32>(0x3d922000)
+const G1_LOW: f32 = reinterpret<f32>(0x369e549b)
 const G2: f32 = reinterpret<f32>(0x3e5b33b6)
+// Below -110, and gelu below -11, the result is -0; above 60, and 6, the sigmoid is 1.
+const LEAST: f32 = -110
+const MOST: f32 = 60
+const GELU_LEAST: f32 = -11
+const GELU_MOST: f32 = 6
 
 // @ts-ignore: decorator
 @inline
@@ -34,16 +44,50 @@ export function tanh4(x: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-export function sigmoid4(x: v128): v128 {
-  const one = f32x4.splat(1)
-  const e = exp4(f32x4.neg(f32x4.abs(x)))
-  return f32x4.div(v128.bitselect(e, one, f32x4.lt(x, f32x4.splat(0))), f32x4.add(one, e))
+function sigmoid4(x: v128): v128 {
+  const v = f32x4.pmin(f32x4.pmax(x, f32x4.splat(LEAST)), f32x4.splat(MOST))
+  return logistic4(f32x4.splat(1), v, v, f32x4.splat(0))
 }
 
+/** The slope, or the value: x / (1 + e^-x) has one rounding less than x sigmoid(x). */
 // @ts-ignore: decorator
 @inline
-function geluSigmoid4(x: v128): v128 {
-  return sigmoid4(f32x4.mul(x, f32x4.add(f32x4.splat(G0), f32x4.mul(f32x4.splat(G1), f32x4.mul(x, x)))))
+function silu4(x: v128, slope: bool): v128 {
+  const above = f32x4.pmax(x, f32x4.splat(LEAST))
+  const v = f32x4.pmin(above, f32x4.splat(MOST))
+  return slope ? logisticSlope4(v, v, v, f32x4.splat(0)) : logistic4(above, v, v, f32x4.splat(0))
+}
+
+/** The first twelve bits of a significand; a product of two such numbers is exact. */
+// @ts-ignore: decorator
+@inline
+function twelveBits4(x: v128): v128 {
+  return v128.and(x, i32x4.splat(0xfffff000))
+}
+
+/**
+ * The slope, or the value. v = x w, w = G0 + G1 x x, is taken in two words, high exact: near -10 it is -90, and an exponential has 90 times
+ * the relative error of its argument.
+ */
+// @ts-ignore: decorator
+@inline
+function gelu4(number: v128, slope: bool): v128 {
+  const above = f32x4.pmax(number, f32x4.splat(GELU_LEAST))
+  const x = f32x4.pmin(above, f32x4.splat(GELU_MOST))
+  const x1 = twelveBits4(x)
+  const x2 = f32x4.sub(x, x1)
+  const z = f32x4.mul(x, x)
+  const z1 = twelveBits4(z)
+  const z2 = f32x4.add(f32x4.sub(f32x4.mul(x1, x1), z1), f32x4.mul(x2, f32x4.add(x, x1)))
+  const w = f32x4.add(f32x4.splat(G0), f32x4.mul(f32x4.splat(G1), z))
+  const w1 = twelveBits4(w)
+  const small = f32x4.add(f32x4.add(f32x4.mul(f32x4.splat(G1_HIGH), z2), f32x4.mul(f32x4.splat(G1_LOW), z)), f32x4.splat(G0_LOW))
+  const w2 = f32x4.add(f32x4.sub(f32x4.mul(f32x4.splat(G1_HIGH), z1), f32x4.sub(w1, f32x4.splat(G0_HIGH))), small)
+  const high = f32x4.mul(x1, w1)
+  const low = f32x4.add(f32x4.mul(x1, w2), f32x4.mul(x2, w))
+  const v = f32x4.add(high, low)
+  if (!slope) return logistic4(above, v, high, low)
+  return logisticSlope4(f32x4.mul(x, f32x4.add(f32x4.splat(G0), f32x4.mul(f32x4.splat(G2), z))), v, high, low)
 }
 
 /** kind: 0 tanh, 1 sigmoid, 2 silu, 3 gelu. */
@@ -52,7 +96,7 @@ function geluSigmoid4(x: v128): v128 {
 function activate4(kind: u32, x: v128): v128 {
   if (kind == 0) return tanh4(x)
   if (kind == 1) return sigmoid4(x)
-  return f32x4.mul(x, kind == 2 ? sigmoid4(x) : geluSigmoid4(x))
+  return kind == 2 ? silu4(x, false) : gelu4(x, false)
 }
 
 /** Gradient of one activation: v is the output of tanh and sigmoid, the input of silu and gelu. */
@@ -62,13 +106,7 @@ function slope4(kind: u32, v: v128): v128 {
   const one = f32x4.splat(1)
   if (kind == 0) return f32x4.sub(one, f32x4.mul(v, v))
   if (kind == 1) return f32x4.mul(v, f32x4.sub(one, v))
-  if (kind == 2) {
-    const s = sigmoid4(v)
-    return f32x4.mul(s, f32x4.add(one, f32x4.mul(v, f32x4.sub(one, s))))
-  }
-  const s = geluSigmoid4(v)
-  const inner = f32x4.add(f32x4.splat(G0), f32x4.mul(f32x4.splat(G2), f32x4.mul(v, v)))
-  return f32x4.add(s, f32x4.mul(f32x4.mul(v, f32x4.mul(s, f32x4.sub(one, s))), inner))
+  return kind == 2 ? silu4(v, true) : gelu4(v, true)
 }
 
 /** Bytes [i, end) of y = activation(x). */

@@ -1,5 +1,6 @@
 // Self-attention of one (sequence, head) after the other, so that scores stay in cache (docs/arithmetic/products.md, "Attention").
 
+import { roundBf16 } from './bf16'
 import { gemm, gemmScratchBytes } from './gemm'
 import { softmaxBackwardRows, softmaxRows } from './softmax-rows'
 import { share } from './threads'
@@ -10,7 +11,8 @@ export function attend(at: usize, thread: u32, threads: u32): void {
   const time = load<u32>(at, 4)
   const width = load<u32>(at, 8)
   const heads = load<u32>(at, 12)
-  const causal = load<u32>(at, 16) != 0
+  const causal = (load<u32>(at, 16) & 1) != 0
+  const rounded = (load<u32>(at, 16) & 2) != 0
   const scale = load<f32>(at, 20)
   const size = width / heads
   const ldQkv = <usize>width * 12
@@ -33,6 +35,7 @@ export function attend(at: usize, thread: u32, threads: u32): void {
       softmaxRows(row, row, 0, 1, length)
       memory.fill(row + (<usize>length << 2), 0, <usize>(time - length) << 2)
     }
+    if (rounded) roundBf16(p, p, time * time)
     const y = <usize>load<u32>(at, 28) + <usize>b * time * ldY + column
     gemm(time, size, time, p, ldP, true, v, ldQkv, false, y, ldY, scratch)
   }
@@ -44,6 +47,7 @@ export function attendBackward(at: usize, thread: u32, threads: u32): void {
   const time = load<u32>(at, 4)
   const width = load<u32>(at, 8)
   const heads = load<u32>(at, 12)
+  const rounded = (load<u32>(at, 16) & 2) != 0
   const scale = load<f32>(at, 20)
   const size = width / heads
   const ldQkv = <usize>width * 12
@@ -68,6 +72,7 @@ export function attendBackward(at: usize, thread: u32, threads: u32): void {
     gemm(time, time, size, dy, ldY, true, v, ldQkv, true, scores, ldP, scratch)
     softmaxBackwardRows(p, scores, scores, 0, time, time)
     scaleRow(scores, scale, time * time)
+    if (rounded) roundBf16(scores, scores, time * time)
     gemm(time, size, time, scores, ldP, true, k, ldQkv, false, dq, ldQkv, scratch)
     gemm(time, size, time, scores, ldP, false, q, ldQkv, false, dk, ldQkv, scratch)
   }

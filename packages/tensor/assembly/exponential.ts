@@ -14,8 +14,8 @@ const E6: f32 = reinterpret<f32>(0x3ab68885)
 // @ts-ignore: decorator
 @inline
 export function exp4(value: v128): v128 {
-  let x = v128.bitselect(f32x4.splat(-104), value, f32x4.lt(value, f32x4.splat(-104)))
-  x = v128.bitselect(f32x4.splat(89), x, f32x4.gt(x, f32x4.splat(89)))
+  // pmax and pmin keep their first operand where a comparison is false: NaN stays.
+  const x = f32x4.pmin(f32x4.pmax(value, f32x4.splat(-104)), f32x4.splat(89))
   const t = f32x4.add(f32x4.mul(x, f32x4.splat(LOG2E)), f32x4.splat(MAGIC))
   const n = f32x4.sub(t, f32x4.splat(MAGIC))
   const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, f32x4.splat(LN2_HIGH))), f32x4.mul(n, f32x4.splat(LN2_LOW)))

@@ -28,6 +28,8 @@ export interface Kernels {
   scaleBytes(x: number, y: number, scale: number, n: number): void
   /** y *= scale, in place */
   scaleFloats(y: number, scale: number, n: number): void
+  /** x = one of the two bf16 numbers around it, drawn from the key and from the index, which starts at `first`; in place (docs/arithmetic/bf16x.md) */
+  storeBf16(x: number, n: number, first: number, key: number): void
   /** 1 if no value is NaN or infinite, else 0 */
   allFinite(x: number, n: number): number
   /** Sum by 16 virtual lanes. */

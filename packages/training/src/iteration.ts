@@ -83,6 +83,7 @@ export function step(net: Net, rules: StepRules, maps: readonly Uint32Array[], s
   net.backward()
   if (!rules.plain) net.propose(due.rate, due.sequence)
   const { words, overdrive } = net.exchange(rules.tau, q)
+  net.settle(...due.key)
   const { lossSum, correct } = net.forward()
   if (!Number.isFinite(lossSum) || !net.isFinite()) return undefined
   return { map: encodeMap(words), loss: Math.fround(lossSum / rules.batch), accuracy: Math.fround(correct / rules.batch), overdrive }

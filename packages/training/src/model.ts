@@ -1,6 +1,6 @@
 import { sha256, sha256Hex, utf8 } from '@pouw/crypto'
 import { type Hex, modelNumbers, modelParams, modelSpec, type TaskDocument } from '@pouw/primitives'
-import { type BackendName, graphBytes, initXavier, kernelVersion } from '@pouw/tensor'
+import { type BackendName, graphBytes, initXavier, kernelVersion, roundBf16 } from '@pouw/tensor'
 import { initialStates } from './layers/initial-states.ts'
 import { defineModel, type Model } from './layers/model.ts'
 import { buildPass } from './net/program.ts'
@@ -24,6 +24,7 @@ export function initialWeights(doc: TaskDocument): Float32Array {
 export function initialModel(doc: TaskDocument): Float32Array {
   const numbers = new Float32Array(modelNumbers(doc))
   numbers.set(initialWeights(doc))
+  if (doc.profile === 'bf16x') for (const [i, weight] of numbers.entries()) numbers[i] = roundBf16(weight)
   numbers.set(initialStates(modelOf(doc).declared), modelParams(doc))
   return numbers
 }

@@ -33,8 +33,8 @@ export function createReplayTrainer(doc: TaskDocument, taskId: Hex, ticketId: He
  * `bad-start`: the start bytes are not a finite state of this task, ticket and sequence.
  */
 export function replay({ taskId, ticketId, trainer }: ReplayTrainer, input: ReplayInput): ReplayOutput | IterationFailure {
-  const model = openModel(input.startModel, trainer.weights.length)
-  const residual = openResidual(input.startResidual, trainer.residual.length)
+  const model = openModel(input.startModel, trainer.weights.length, trainer.halves)
+  const residual = openResidual(input.startResidual, trainer.residual.length, trainer.halves)
   if (!model || !residual) return { ok: false, code: 'bad-start' }
   for (const state of [model, residual])
     if (state.taskId !== taskId || state.ticketId !== ticketId || state.sequence !== input.sequence - 1)

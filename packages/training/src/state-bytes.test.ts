@@ -46,3 +46,19 @@ test('wrong sizes, a wrong tag and values that are not finite are refused', () =
   }
   expect(openModel(modelBytes(TASK, TICKET, 7, new Float32Array([3e38, 3e38, -3e38])), 3)).toBeDefined()
 })
+
+test('numbers that travel as bf16 take two bytes, come back as they were, and lose nothing silently', () => {
+  const weights = Float32Array.of(1.5, -0.25, 3, 0.1)
+  const ids = [TASK, TICKET, 7] as const
+  const bytes = modelBytes(...ids, weights, 3)
+  expect(bytes.length).toBe(68 + 3 * 2 + 4)
+  expect(openModel(bytes, 4, 3)!.weights).toEqual(weights)
+  expect(sha256Hex(bytes)).toBe(modelHash(...ids, weights, 3))
+  const residual = residualBytes(...ids, weights, 2)
+  expect(openResidual(residual, 4, 2)!.residual).toEqual(weights)
+  expect(sha256Hex(residual)).toBe(residualHash(...ids, weights, 2))
+  expect(openModel(bytes, 4)).toBeUndefined()
+  expect(openModel(bytes, 4, 2)).toBeUndefined()
+  expect(openModel(modelBytes(...ids, Float32Array.of(Infinity), 1), 1, 1)).toBeUndefined()
+  expect(() => modelBytes(...ids, weights, 4)).toThrow('expected bf16 numbers')
+})

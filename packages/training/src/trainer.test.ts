@@ -1,5 +1,5 @@
 import { bytesToHex, hexToBytes, sha256Hex, utf8 } from '@pouw/crypto'
-import { decodeMap, encodeMap, type Hex, parseTaskDocument, type TaskDocument } from '@pouw/primitives'
+import { decodeMap, encodeMap, type Hex, modelParams, parseTaskDocument, type TaskDocument } from '@pouw/primitives'
 import { expect, test } from 'vitest'
 import { BLOCK, prepare, smallTask, TASK, TICKETS } from '../test/small-task.ts'
 import type { IterationFailure, IterationOutput } from './iteration.ts'
@@ -39,8 +39,8 @@ function record(iterations: number, doc: TaskDocument, { batches, owner } = prep
       const { batchIndex, rate } = schedule.at(sequence)
       const input: ReplayInput = {
         sequence,
-        startModel: modelBytes(TASK, ticketId, trainer.sequence, trainer.weights),
-        startResidual: residualBytes(TASK, ticketId, trainer.sequence, trainer.residual),
+        startModel: modelBytes(TASK, ticketId, trainer.sequence, trainer.weights, trainer.halves),
+        startResidual: residualBytes(TASK, ticketId, trainer.sequence, trainer.residual, trainer.halves),
         maps: last.filter((_, j) => j !== i),
         batch: batches[batchIndex]!.bytes,
         rate,
@@ -218,7 +218,7 @@ test('the gradient hash is over the gradient of step 3 and bound to the ticket',
 })
 
 /** Convolution, running statistics, dropout and an optimiser that keeps two arrays. */
-function generalTask(optimizer: object = { type: 'adamw', weightDecay: Math.fround(0.01) }): TaskDocument {
+function generalTask(optimizer: object = { type: 'adamw', weightDecay: Math.fround(0.01) }, profile = 'f32'): TaskDocument {
   const { ml, ...rest } = smallTask()
   const layers = [
     { id: 'image', type: 'reshape', shape: [1, 5, 8] },
@@ -233,6 +233,7 @@ function generalTask(optimizer: object = { type: 'adamw', weightDecay: Math.frou
     parseTaskDocument({
       ...rest,
       version: 2,
+      profile,
       arithmetic: { kernels: '00'.repeat(32), program: '00'.repeat(32) },
       ml: {
         ...ml,
@@ -248,8 +249,10 @@ test.each([
   { type: 'momentum', clip: { type: 'norm', max: 1 } },
   { type: 'rmsprop' },
   { type: 'sgd', weightDecay: 0.001 },
-])('any layers with $type: each iteration is replayed from its bytes alone, and the model learns', (optimizer) => {
-  const task = generalTask(optimizer)
+  { type: 'adam', profile: 'bf16x' },
+  { type: 'sgd', profile: 'bf16x', tau: 0.3, rate: 0.2 },
+])('any layers with $type: each iteration is replayed from its bytes alone, and the model learns (%j)', ({ profile, ...optimizer }) => {
+  const task = generalTask(optimizer, profile)
   const { steps, miners, last } = record(40, task)
   for (const { ticketId, input, result } of steps.filter((_, i) => i % 17 === 0))
     expect(fresh(ticketId, input, 'wasm', task)).toEqual(result)
@@ -268,7 +271,8 @@ test.each([
   const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   expect(mean(losses.slice(-9))).toBeLessThan(mean(losses.slice(0, 9)))
   // The model that a miner ends with holds its statistics.
-  expect(trainer.finalModel(last.slice(1)).bytes.length).toBe(68 + 4 * trainer.weights.length)
+  expect(trainer.finalModel(last.slice(1)).bytes.length).toBe(68 + 4 * trainer.weights.length - 2 * trainer.halves)
+  expect(trainer.halves).toBe(profile === 'bf16x' ? modelParams(task) : 0)
 })
 
 test('a task of other kernels or another program is refused by name', () => {

@@ -1,5 +1,5 @@
 import { bytesToHex, sha256 } from '@pouw/crypto'
-import type { Hex, TaskDocument } from '@pouw/primitives'
+import { bf16Numbers, type Hex, type TaskDocument } from '@pouw/primitives'
 import { openBatch } from './batches.ts'
 import {
   applyPeers,
@@ -37,6 +37,8 @@ export interface Trainer {
    */
   readonly weights: Float32Array
   readonly residual: Float32Array
+  /** How many of their first numbers travel as bf16, in 2 bytes each. */
+  readonly halves: number
   /**
    * Steps 1-9 of spec 9.1 and the hashes of the end state. `bad-map` and `bad-batch` leave the state as it was; after `not-finite` it is
    * worthless, and every further call says `not-finite` until `restore`.
@@ -73,6 +75,7 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
     optimizer: rules.plain ? undefined : optimizer,
   })
   const { params } = net.model
+  const halves = bf16Numbers(doc)
   let sequence = 0
   let worthless = false
   net.modelNumbers.set(initialModel(doc))
@@ -89,6 +92,7 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
     },
     weights: net.modelNumbers,
     residual: net.residualNumbers,
+    halves,
     iterate(input) {
       if (worthless) return { ok: false, code: 'not-finite' }
       const maps = openMaps(input.maps, params)
@@ -105,8 +109,8 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
       return {
         ok: true,
         ...output,
-        endModelHash: modelHash(taskId, ticketId, sequence, net.modelNumbers),
-        endResidualHash: residualHash(taskId, ticketId, sequence, net.residualNumbers),
+        endModelHash: modelHash(taskId, ticketId, sequence, net.modelNumbers, halves),
+        endResidualHash: residualHash(taskId, ticketId, sequence, net.residualNumbers, halves),
         gradientHash: (ticket) => gradientHash(net.gradient, ticket),
       }
     },
@@ -124,11 +128,13 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
     },
     finalModel(maps) {
       const words = opened(maps)
-      const kept = net.weights.slice()
+      const kept = [net.weights.slice(), net.residual.slice()] as const
       const next = sequence + 1
       applyPeers(net, words, wordStep(rules, rateAt(doc, next)), rules.peerScale)
-      const bytes = modelBytes(taskId, ticketId, next, net.modelNumbers)
-      net.weights.set(kept)
+      net.settle(...stepKey(taskId, ticketId, next))
+      const bytes = modelBytes(taskId, ticketId, next, net.modelNumbers, halves)
+      net.weights.set(kept[0])
+      net.residual.set(kept[1])
       return { hash: bytesToHex(sha256(bytes)), bytes }
     },
   }

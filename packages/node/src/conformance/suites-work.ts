@@ -1,7 +1,6 @@
 import { bytesToHex, hexToBytes } from '@pouw/crypto'
-import { encodeMap, type LossSpec, type OptimizerSpec, optimizerSchema, scheduleSchema } from '@pouw/primitives'
+import { encodeMap, type LossSpec, type OptimizerSpec, optimizerSchema, scheduleSchema, type TaskDocument } from '@pouw/primitives'
 import { nonceZero, precursor, tryBudget } from '@pouw/protocol'
-import type { Profile } from '@pouw/tensor'
 import {
   assignBatches,
   createNet,
@@ -123,7 +122,7 @@ function readTensor(input: Input, where: string): Tensor {
  * protocol itself does inside (9.1 step 3); `steps` of the optimiser, written as in a task document, follow the same gradient.
  */
 export const tensor: Suite = (input) => {
-  const profile = input.text('profile') as Profile
+  const profile = input.text('profile') as TaskDocument['profile']
   const reduction = input.has('reduction') ? input.text('reduction') : 'mean'
   if (reduction !== 'mean' && reduction !== 'sum') throw new MalformedCase(`reduction ${reduction} is not implemented`)
 

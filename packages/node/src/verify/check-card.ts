@@ -5,6 +5,7 @@
 import { type Chain, type Genesis, genesisBlock, groupDigest, quorum, type TaskState } from '@pouw/chain'
 import { bls, bytesToHex, hexToBytes, merkleRoot, schnorrVerify, sha256Hex } from '@pouw/crypto'
 import {
+  bf16Numbers,
   documentHash,
   encodeReport,
   encodeTaskDocument,
@@ -241,7 +242,7 @@ function checkModel(card: ModelCard, { task, charge }: Settled, bytes: Uint8Arra
   if (!bytes) return `there is no readable ${MODEL_FILE} beside the card`
   const model = decodeSafetensors(task.document, bytes)
   if (!model) return `${MODEL_FILE} is not a model as it was written`
-  const hash = modelHash(model.taskId, model.ticketId, model.sequence, model.weights)
+  const hash = modelHash(model.taskId, model.ticketId, model.sequence, model.weights, bf16Numbers(task.document))
   if (hash !== winnerHash) return `the weights hash to ${hash}`
   const expected = {
     file: MODEL_FILE,

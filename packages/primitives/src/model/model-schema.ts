@@ -1,11 +1,12 @@
 import { binary32, type Check, either, integer, list, literal, object, optional, text, truth, variant } from '../schema.ts'
+import { layersMax } from './declare.ts'
 import type { ClipSpec, OptimizerSpec, ScheduleSpec } from './optimizer.ts'
-import type { Activation, LayerSpec, Pair } from './spec.ts'
+import type { Activation, InputSpec, LayerSpec, LossSpec, ModelSpec, Pair } from './spec.ts'
 
 // Keys and ranges of the layer language as canonical documents hold it. Whether layers fit each other is `declareModel`'s business.
 
 const extent = integer(1, 2 ** 24)
-const id = text(1, 32)
+const id = text(1, 64)
 const pair: Check<Pair> = either('one whole number or two', integer(0, 65_535), list(integer(0, 65_535), 2, 2) as unknown as Check<Pair>)
 const padding = either('same, valid, or whole numbers', literal('same', 'valid'), pair)
 const activation: Check<Activation> = literal('identity', 'relu', 'leaky-relu', 'gelu', 'silu', 'tanh', 'sigmoid', 'softmax')
@@ -80,6 +81,32 @@ export const layerSchema: Check<LayerSpec> = variant<LayerSpec>(
   ]),
   'dense',
 )
+
+const input: Check<InputSpec> = either<InputSpec, InputSpec>(
+  'features of a shape, or tokens',
+  object<Extract<InputSpec, { kind: 'features' }>>({ kind: literal('features'), shape: list(extent, 1, 8) }),
+  object<Extract<InputSpec, { kind: 'tokens' }>>({ kind: literal('tokens'), length: extent, vocabulary: extent }),
+)
+
+const loss: Check<LossSpec> = variant<LossSpec>({
+  ...Object.fromEntries(
+    (['softmax-cross-entropy', 'binary-cross-entropy', 'mean-squared-error'] as const).map((type) => [
+      type,
+      object<{ type: typeof type }>({ type: literal(type) }) as unknown as Check<LossSpec>,
+    ]),
+  ),
+  huber: object<{ type: 'huber'; delta?: number | undefined }>({
+    type: literal('huber'),
+    delta: optional(binary32(1e-12, 1e12)),
+  }) as Check<LossSpec>,
+})
+
+/** A whole model from untrusted JSON. Whether its layers fit is `declareModel`'s business. */
+export const modelSchema: Check<ModelSpec> = object<ModelSpec>({
+  input,
+  layers: list(layerSchema, 1, layersMax),
+  loss,
+} as { [K in keyof ModelSpec]: Check<ModelSpec[K]> })
 
 const clip: Check<ClipSpec> = object<ClipSpec>({ type: literal('norm', 'value'), max: binary32(1e-12, 1e12) })
 const decay = { weightDecay: optional(fraction), clip: optional(clip) }

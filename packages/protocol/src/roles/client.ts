@@ -11,7 +11,7 @@ import {
   encodeTaskDocument,
   encodeTx,
   type Hex,
-  modelNumbers,
+  modelBytesOf,
   type Report,
   type TaskDocument,
   type Tx,
@@ -201,7 +201,7 @@ export function createClientRun(
     context.fetch(
       best.modelHash,
       providers,
-      4 * modelNumbers(document) + MODEL_OVERHEAD,
+      modelBytesOf(document) + MODEL_OVERHEAD,
       () => true,
       (model) => {
         result = { taskId: task.id, modelHash: best.modelHash, report, model, commitments: commitments! }

@@ -4,7 +4,7 @@
  */
 import { buildCharge, buildRecord, finishCharge, groupDigest, type TaskState } from '@pouw/chain'
 import { bls, bytesToHex, equalBytes, hexToBytes, hkdfSha256, sha256, sha256Hex, utf8 } from '@pouw/crypto'
-import { decodeTx, encodeReport, encodeTx, type Hex, type Message, modelNumbers, type Report, type Tx } from '@pouw/primitives'
+import { decodeTx, encodeReport, encodeTx, type Hex, type Message, modelBytesOf, type Report, type Tx } from '@pouw/primitives'
 import { segmentsRoot, splitSegments } from '@pouw/training'
 import type { Context } from '../context.ts'
 import { decodeSlots } from '../framing.ts'
@@ -191,7 +191,7 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
       context.fetch(
         modelHash,
         providers,
-        4 * modelNumbers(document) + MODEL_OVERHEAD,
+        modelBytesOf(document) + MODEL_OVERHEAD,
         () => !closed && awaited,
         (model) => {
           awaited = false

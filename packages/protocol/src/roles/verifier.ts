@@ -1,7 +1,7 @@
 /**
  * A verifier: drawn for a block, fetches its bundle, replays the iteration, attests (spec 10.6 checks 10-16, A17, A18).
  */
-import { batchBytes, decodeBundle, type Hex, modelNumbers, printHash, residualNumbers, type Verdict } from '@pouw/primitives'
+import { batchBytes, decodeBundle, type Hex, modelBytesOf, printHash, residualBytesOf, type Verdict } from '@pouw/primitives'
 import type { Blocks, Candidate } from '../blocks.ts'
 import type { Context } from '../context.ts'
 import type { Plan } from '../group.ts'
@@ -152,8 +152,8 @@ export function createVerifier(context: Context, blocks: Blocks): Verifier {
       if (inputs && model && residual && batch) done(inputs.maps, inputs.rate, { model, residual, batch })
     }
     for (const [part, max] of [
-      ['model', 4 * modelNumbers(group.document) + BLOB_OVERHEAD],
-      ['residual', 4 * residualNumbers(group.document) + BLOB_OVERHEAD],
+      ['model', modelBytesOf(group.document) + BLOB_OVERHEAD],
+      ['residual', residualBytesOf(group.document) + BLOB_OVERHEAD],
       ['batch', batchBytes(group.document) + BLOB_OVERHEAD],
     ] as const) {
       context.fetch(wanted[part], providers, max, keep, (bytes) => {

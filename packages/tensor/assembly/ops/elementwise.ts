@@ -1,4 +1,5 @@
 import { activate, activateBackward } from '../activations'
+import { roundBf16 } from '../bf16'
 import { channelSums } from '../channel-sums'
 import { scaleBytes, scaleFloats } from '../elementwise'
 import { share } from '../threads'
@@ -46,6 +47,9 @@ export function elementwise(code: u32, at: usize, thread: u32, threads: u32): vo
       break
     case 0x311:
       leakyReluBackward(a, b, c, load<f32>(at, 16), from, to)
+      break
+    case 0x330:
+      roundBf16(a + from, b + from, end - first)
       break
     case 0x320:
     case 0x321:

@@ -2,7 +2,7 @@ import type { Attributes, DType, Graph, Profile, Role } from './graph.ts'
 
 const PROFILES: Readonly<Record<Profile, number>> = { f32: 1, bf16x: 2, int8x: 3 }
 const ROLES: Readonly<Record<Role, number>> = { input: 0, parameter: 1, state: 2, computed: 3 }
-const DTYPES: Readonly<Record<DType, number>> = { f32: 0, i32: 1, u8: 2 }
+const DTYPES: Readonly<Record<DType, number>> = { f32: 0, i32: 1, u8: 2, i8: 3 }
 
 /**
  * What a graph computes, as bytes to be hashed: equal for two graphs exactly if they have the same values and the same operations in the same

@@ -5,7 +5,7 @@
  * the name of its layer. Nothing here holds numbers: `plan` gives every value a place, `program` writes the instructions.
  */
 export type Shape = readonly number[]
-export type DType = 'f32' | 'i32' | 'u8'
+export type DType = 'f32' | 'i32' | 'u8' | 'i8'
 
 /** How a value comes to be: by its owner between runs, from the flat arrays of the miner's state, or by a node. */
 export type Role = 'input' | 'parameter' | 'state' | 'computed'
@@ -72,7 +72,8 @@ export interface Node<A extends Attributes = Attributes> {
 }
 
 /** One of the profiles of docs/arithmetic.md; operations with products of matrices look at it. */
-export type Profile = 'f32' | 'bf16x' | 'int8x'
+export type Profile = (typeof PROFILES)[number]
+const PROFILES = ['f32', 'bf16x', 'int8x'] as const
 
 export interface Graph {
   readonly profile: Profile
@@ -82,6 +83,10 @@ export interface Graph {
   input(name: string, shape: Shape, dtype?: DType): Value
   /** A trained tensor; parameters lie in the flat weight array in the order of their creation. */
   parameter(name: string, shape: Shape): Value
+  /** i32 [2]: the key of a step's random numbers, an input that is made when the first node asks for it. */
+  key(): Value
+  /** That input, if anybody asked. */
+  readonly madeKey: Value | undefined
   /** Numbers that a step changes and the next one needs, like running statistics. */
   state(name: string, shape: Shape): Value
   /** Appends one node. @throws RangeError with the layer's name if the operation refuses its inputs */
@@ -97,12 +102,15 @@ export interface Graph {
 /** Wide enough for every size in an instruction word, and small enough that byte counts of one value stay exact. */
 const elementsMax = 2 ** 30
 
+/** @throws RangeError for an unknown profile */
 export function createGraph(profile: Profile = 'f32'): Graph {
+  if (!PROFILES.includes(profile)) throw new RangeError(`profile: expected ${PROFILES.join(', ')}, received ${String(profile)}`)
   const values: Value[] = []
   const nodes: Node[] = []
   let layer = ''
   let segment = 0
   let segments = 0
+  let madeKey: Value | undefined
 
   function value(name: string, shape: Shape, dtype: DType, role: Role): Value {
     assertShape(name, shape)
@@ -117,6 +125,10 @@ export function createGraph(profile: Profile = 'f32'): Graph {
     nodes,
     input: (name, shape, dtype = 'f32') => value(name, shape, dtype, 'input'),
     parameter: (name, shape) => value(name, shape, 'f32', 'parameter'),
+    key: () => (madeKey ??= value('key', [2], 'i32', 'input')),
+    get madeKey() {
+      return madeKey
+    },
     state: (name, shape) => value(name, shape, 'f32', 'state'),
     apply(op, inputs, attributes) {
       let results: readonly Result[]
@@ -158,7 +170,7 @@ export function sizeOf(shape: Shape): number {
 }
 
 export function bytesOf(value: Value): number {
-  return sizeOf(value.shape) * (value.dtype === 'u8' ? 1 : 4)
+  return sizeOf(value.shape) * (value.dtype === 'u8' || value.dtype === 'i8' ? 1 : 4)
 }
 
 /** The 32 bits of a number rounded once to binary32, as an instruction word. */

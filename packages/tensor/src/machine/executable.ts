@@ -17,6 +17,7 @@ export interface Executable {
   f32(value: Value): Float32Array
   i32(value: Value): Int32Array
   u8(value: Value): Uint8Array
+  i8(value: Value): Int8Array
   /** All nodes, in order. */
   run(): void
   close(): void
@@ -81,6 +82,7 @@ function open(
     activationBytesWithoutReuse: plan.bytesWithoutReuse,
     f32: (value) => new Float32Array(memory, checked(value, 'f32'), bytesOf(value) / 4),
     i32: (value) => new Int32Array(memory, checked(value, 'i32'), bytesOf(value) / 4),
+    i8: (value) => new Int8Array(memory, checked(value, 'i8'), bytesOf(value)),
     u8: (value) => new Uint8Array(memory, checked(value, 'u8'), bytesOf(value)),
     run: () => kernels.run(program, program + words.byteLength, threads),
     close,

@@ -1,7 +1,7 @@
 import { expectShape, type Graph, type Op, sizeOf, type Value } from '../graph/graph.ts'
 import { expectDType } from './rows.ts'
 
-/** tanh, largest error found 1.32 units in the last place (docs/arithmetic/transcendentals.md, for all of these). */
+/** tanh. Of this and the next three no value is further than 1.75 units in the last place from the true one (docs/arithmetic/transcendentals.md). */
 export function tanh(graph: Graph, x: Value): Value {
   return graph.one(tanhOp, [x], {})
 }
@@ -11,7 +11,7 @@ export function sigmoid(graph: Graph, x: Value): Value {
   return graph.one(sigmoidOp, [x], {})
 }
 
-/** x sigmoid(x) (Hendrycks and Gimpel 2016; Ramachandran et al. 2017). */
+/** x sigmoid(x), as x / (1 + e^-x) (Hendrycks and Gimpel 2016; Ramachandran et al. 2017). */
 export function silu(graph: Graph, x: Value): Value {
   return graph.one(siluOp, [x], {})
 }

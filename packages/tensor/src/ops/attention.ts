@@ -1,18 +1,25 @@
 import { floatBits, type Graph, type Op, type Value } from '../graph/graph.ts'
+import { int8Attention } from './int8-attention.ts'
 import { gemmScratchBytes } from './matmul.ts'
+import { operand } from './round-bf16.ts'
 import { expectDType } from './rows.ts'
 
-type Attributes = { readonly heads: number; readonly causal: boolean }
+/** `rounded`: probabilities and the gradients of scores are bf16 numbers, as operands of profile `bf16x` are. */
+type Attributes = { readonly heads: number; readonly causal: boolean; readonly rounded?: boolean }
 
 /**
  * Multi-head self-attention (Vaswani et al. 2017) of qkv [batch, time, 3 width], queries, keys and values one after the other in a row; answers
  * [batch, time, width]. A causal row sees itself and the rows before it. Bits: docs/arithmetic/products.md, "Attention".
  *
- * @throws RangeError if the shape does not fit the heads; for other profiles than f32
+ * @throws RangeError if the shape does not fit the heads
  */
-export function attention(graph: Graph, qkv: Value, attributes: Attributes): Value {
-  if (graph.profile !== 'f32') throw new RangeError(`attention: profile ${graph.profile} is not implemented`)
-  return graph.apply(attentionOp, [qkv], attributes)[0]!
+export function attention(graph: Graph, qkv: Value, { heads, causal }: { readonly heads: number; readonly causal: boolean }): Value {
+  if (graph.profile === 'int8x') {
+    attentionOp.infer([qkv], { heads, causal })
+    return int8Attention(graph, qkv, { heads, causal })
+  }
+  const attributes = graph.profile === 'bf16x' ? { heads, causal, rounded: true } : { heads, causal }
+  return graph.apply(attentionOp, [operand(graph, qkv)], attributes)[0]!
 }
 
 export const attentionOp: Op<Attributes> = {
@@ -26,7 +33,9 @@ export const attentionOp: Op<Attributes> = {
       throw new RangeError(`attention: expected [batch, time, 3 width] with a width in ${heads} equal heads, received [${qkv!.shape}]`)
     return [{ shape: [batch!, time!, width] }, { shape: [batch!, heads, time!, time!] }]
   },
-  gradient: (graph, { inputs: [qkv], outputs: [, p], attributes }, [d]) => [graph.one(backwardOp, [d!, qkv!, p!], attributes)],
+  gradient: (graph, { inputs: [qkv], outputs: [, p], attributes }, [d]) => [
+    graph.one(backwardOp, [operand(graph, d!), qkv!, p!], attributes),
+  ],
   scratchBytes: (_node, threads) => threads * gemmScratchBytes,
   words: ({ inputs: [qkv], outputs: [y, p], attributes }, { at, scratch }) => [...sizes(y!, attributes), at(qkv!), at(y!), at(p!), scratch],
 }
@@ -49,8 +58,8 @@ const backwardOp: Op<Attributes> = {
   ],
 }
 
-function sizes({ shape: [batch, time, width] }: Value, { heads, causal }: Attributes): readonly number[] {
+function sizes({ shape: [batch, time, width] }: Value, { heads, causal, rounded }: Attributes): readonly number[] {
   // fl(1 / fl(sqrt(head width))): both correctly rounded.
   const scale = Math.fround(1 / Math.fround(Math.sqrt(width! / heads)))
-  return [batch!, time!, width!, heads, causal ? 1 : 0, floatBits(scale)]
+  return [batch!, time!, width!, heads, (causal ? 1 : 0) + (rounded ? 2 : 0), floatBits(scale)]
 }

@@ -71,5 +71,7 @@ test('what does not fit is refused', () => {
   expect(() => conv2d(graph, x, graph.input('w', [2, 3, 3, 3]))).toThrow('expected a weight of 4 channels, received [2,3,3,3]')
   expect(() => conv2d(graph, x, graph.input('w', [2, 4, 6, 3]))).toThrow('expected a window of at most 5, received 6')
   expect(() => conv2d(graph, x, graph.input('w', [3, 2, 3, 3]), { groups: 2 })).toThrow('2 equal groups')
-  expect(() => conv2d(createGraph('bf16x'), x, x)).toThrow('profile bf16x is not implemented')
+  expect(() => conv2d(createGraph('int8x'), x, graph.input('w', [2, 3, 3, 3]))).toThrow(
+    'expected a weight of 4 channels, received [2,3,3,3]',
+  )
 })

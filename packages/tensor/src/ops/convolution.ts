@@ -1,5 +1,7 @@
 import { type Graph, type Node, type Op, type Shape, sizeOf, type Value } from '../graph/graph.ts'
+import { int8Convolution } from './int8-convolution.ts'
 import { gemmScratchBytes } from './matmul.ts'
+import { operand } from './round-bf16.ts'
 import { expectDType } from './rows.ts'
 
 export interface ConvolutionOptions {
@@ -16,15 +18,16 @@ export interface ConvolutionOptions {
  * y[images, filters, oh, ow] of x[images, channels, h, w] and w[filters, channels / groups, kh, kw]: the sum over (channel, ky, kx), in chunks of
  * 256 as in a matrix product, +0 outside the image. Bits: docs/arithmetic/convolution.md.
  *
- * @throws RangeError if shapes do not fit or the window is larger than the padded image; for other profiles than f32
+ * @throws RangeError if shapes do not fit or the window is larger than the padded image
  */
 export function conv2d(graph: Graph, x: Value, w: Value, options: ConvolutionOptions = {}): Value {
   const { stride = [1, 1], padding = [0, 0, 0, 0], dilation = [1, 1], groups = 1 } = options
-  if (graph.profile !== 'f32') throw new RangeError(`conv2d: profile ${graph.profile} is not implemented`)
-  return graph.one(convolutionOp, [x, w], { stride, padding, dilation, groups })
+  const attributes = { stride, padding, dilation, groups }
+  if (graph.profile === 'int8x') return int8Convolution(graph, x, w, attributes)
+  return graph.one(convolutionOp, [operand(graph, x), operand(graph, w)], attributes)
 }
 
-type Attributes = {
+export type ConvolutionAttributes = {
   readonly stride: readonly number[]
   readonly padding: readonly number[]
   readonly dilation: readonly number[]
@@ -35,22 +38,23 @@ type Attributes = {
 const partedSize = 65536
 const imageParts = 8
 
-export const convolutionOp: Op<Attributes> = {
+export const convolutionOp: Op<ConvolutionAttributes> = {
   name: 'conv2d',
   code: 0x201,
   infer([x, w], attributes) {
     expectDType('conv2d', x!, 'f32')
-    return [{ shape: outputOf(x!.shape, w!.shape, attributes) }]
+    return [{ shape: convolvedShape(x!.shape, w!.shape, attributes) }]
   },
   gradient(graph, { inputs: [x, w], attributes }, [d]) {
+    const dy = operand(graph, d!)
     return [
-      graph.one(inputGradientOp, [d!, w!], { ...attributes, shape: x!.shape }),
-      graph.one(weightGradientOp, [d!, x!], { ...attributes, shape: w!.shape }),
+      graph.one(inputGradientOp, [dy, w!], { ...attributes, shape: x!.shape }),
+      graph.one(weightGradientOp, [dy, x!], { ...attributes, shape: w!.shape }),
     ]
   },
   scratchBytes: ({ inputs: [, w], outputs: [y] }, threads) => threads * oneScratch(w!.shape, y!.shape),
   words: ({ inputs: [x, w], outputs: [y], attributes }, { at, scratch }) => [
-    ...sizes(x!.shape, w!.shape, y!.shape, attributes),
+    ...convolutionSizes(x!.shape, w!.shape, y!.shape, attributes),
     at(x!),
     at(w!),
     at(y!),
@@ -58,7 +62,7 @@ export const convolutionOp: Op<Attributes> = {
   ],
 }
 
-type GradientAttributes = Attributes & { readonly shape: Shape }
+type GradientAttributes = ConvolutionAttributes & { readonly shape: Shape }
 
 /** dx of dy and w. */
 const inputGradientOp: Op<GradientAttributes> = {
@@ -67,7 +71,7 @@ const inputGradientOp: Op<GradientAttributes> = {
   infer: (_inputs, { shape }) => [{ shape }],
   scratchBytes: ({ inputs: [d, w] }, threads) => threads * oneScratch(w!.shape, d!.shape),
   words: ({ inputs: [d, w], outputs: [x], attributes }, { at, scratch }) => [
-    ...sizes(x!.shape, w!.shape, d!.shape, attributes),
+    ...convolutionSizes(x!.shape, w!.shape, d!.shape, attributes),
     at(x!),
     at(w!),
     at(d!),
@@ -85,7 +89,7 @@ const weightGradientOp: Op<GradientAttributes> = {
     return (parts(x!.shape, w!.shape) - 1) * size + threads * (oneScratch(w!.shape, d!.shape) + size)
   },
   words: ({ inputs: [d, x], outputs: [w], attributes }: Node<GradientAttributes>, { at, scratch }) => [
-    ...sizes(x!.shape, w!.shape, d!.shape, attributes),
+    ...convolutionSizes(x!.shape, w!.shape, d!.shape, attributes),
     at(x!),
     at(w!),
     at(d!),
@@ -103,11 +107,18 @@ function oneScratch(w: Shape, y: Shape): number {
   return gemmScratchBytes + alignUp(4 * w[1]! * w[2]! * w[3]! * y[2]! * y[3]!)
 }
 
-function sizes(x: Shape, w: Shape, y: Shape, { stride, padding, dilation, groups }: Attributes): readonly number[] {
+/** Fifteen sizes and the groups, as words of an instruction. */
+export function convolutionSizes(
+  x: Shape,
+  w: Shape,
+  y: Shape,
+  { stride, padding, dilation, groups }: ConvolutionAttributes,
+): readonly number[] {
   return [...x, w[0]!, w[2]!, w[3]!, y[2]!, y[3]!, ...stride, ...dilation, padding[0]!, padding[1]!, groups]
 }
 
-function outputOf(x: Shape, w: Shape, { stride, padding, dilation, groups }: Attributes): Shape {
+/** Shape of the result. @throws RangeError if image, weight and window do not fit */
+export function convolvedShape(x: Shape, w: Shape, { stride, padding, dilation, groups }: ConvolutionAttributes): Shape {
   if (x.length !== 4 || w.length !== 4)
     throw new RangeError(`conv2d: expected images [n, channels, h, w] and a weight [filters, channels, kh, kw], received [${x}] and [${w}]`)
   for (const n of [...stride, ...dilation, groups])

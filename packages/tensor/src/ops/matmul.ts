@@ -1,4 +1,6 @@
 import type { Graph, Op, Value } from '../graph/graph.ts'
+import { int8Matmul } from './int8.ts'
+import { operand } from './round-bf16.ts'
 
 /** Bytes of packing scratch for each thread; the kernels' `gemmScratchBytes` is held to it by a test. */
 export const gemmScratchBytes = (64 * 256 + 512 * 256) * 4 + 128
@@ -22,7 +24,8 @@ export const matmulOp: Op<Attributes> = {
   },
   gradient(graph, { inputs: [a, b], attributes: { kind } }, [d]) {
     if (kind !== 'nt') throw new RangeError(`matmul ${kind}: only products of kind nt are differentiated`)
-    return [graph.one(matmulOp, [d!, b!], { kind: 'nn' }), graph.one(matmulOp, [d!, a!], { kind: 'tn' })]
+    const dy = operand(graph, d!)
+    return [graph.one(matmulOp, [dy, b!], { kind: 'nn' }), graph.one(matmulOp, [dy, a!], { kind: 'tn' })]
   },
   scratchBytes: (_node, threads) => threads * gemmScratchBytes,
   words({ inputs: [a, b], outputs: [c], attributes: { kind } }, { at, scratch }) {
@@ -40,8 +43,8 @@ function extents(a: Value, b: Value, kind: Attributes['kind']) {
   return { m, n: kind === 'nt' ? b.shape[0]! : b.shape[1]!, k }
 }
 
-/** y[rows, nodes] = x[rows, inputs] w[nodes, inputs]ᵀ. @throws RangeError if the shapes do not fit; for other profiles than f32 */
+/** y[rows, nodes] = x[rows, inputs] w[nodes, inputs]ᵀ. @throws RangeError if the shapes do not fit */
 export function matmul(graph: Graph, x: Value, w: Value): Value {
-  if (graph.profile !== 'f32') throw new RangeError(`matmul: profile ${graph.profile} is not implemented`)
-  return graph.one(matmulOp, [x, w], { kind: 'nt' })
+  if (graph.profile === 'int8x') return int8Matmul(graph, x, w)
+  return graph.one(matmulOp, [operand(graph, x), operand(graph, w)], { kind: 'nt' })
 }

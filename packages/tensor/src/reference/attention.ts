@@ -1,3 +1,4 @@
+import { roundBf16 } from './bf16.ts'
 import { gemm } from './gemm.ts'
 import { bitsFloat, type ReferenceMemory } from './memory.ts'
 import { softmax, softmaxBackward } from './softmax.ts'
@@ -37,18 +38,19 @@ export function attend(args: Uint32Array, memory: ReferenceMemory): void {
     const p = all.subarray(unit * time * time, (unit + 1) * time * time)
     gemm(time, time, size, qkv.subarray(q), 3 * width, 1, qkv.subarray(q + width), 1, 3 * width, p)
     for (let i = 0; i < time; i++) {
-      const length = causal !== 0 ? i + 1 : time
+      const length = (causal & 1) !== 0 ? i + 1 : time
       const row = p.subarray(i * time, i * time + length)
       for (let j = 0; j < length; j++) row[j] = fl(row[j]! * scale)
       softmax(row, row, length)
       p.fill(0, i * time + length, (i + 1) * time)
     }
+    if ((causal & 2) !== 0) for (const [i, value] of p.entries()) p[i] = roundBf16(value)
     gemm(time, size, time, p, time, 1, qkv.subarray(q + 2 * width), 3 * width, 1, y.subarray(to), width)
   })
 }
 
 export function attendBackward(args: Uint32Array, memory: ReferenceMemory): void {
-  const [batch, allTime, allWidth, heads, , scaleBits, qkvAt, dyAt, pAt, dqkvAt] = Array.from(args) as [
+  const [batch, allTime, allWidth, heads, flags, scaleBits, qkvAt, dyAt, pAt, dqkvAt] = Array.from(args) as [
     number,
     number,
     number,
@@ -74,6 +76,7 @@ export function attendBackward(args: Uint32Array, memory: ReferenceMemory): void
     gemm(time, time, size, dy, width, 1, qkv.subarray(q + 2 * width), 1, ld, scores)
     softmaxBackward(p, scores, scores, time)
     for (let i = 0; i < scores.length; i++) scores[i] = fl(scores[i]! * scale)
+    if ((flags & 2) !== 0) for (const [i, value] of scores.entries()) scores[i] = roundBf16(value)
     gemm(time, size, time, scores, time, 1, qkv.subarray(q + width), ld, 1, dqkv.subarray(q), ld)
     gemm(time, size, time, scores, 1, time, qkv.subarray(q), ld, 1, dqkv.subarray(q + width), ld)
   })

@@ -22,5 +22,11 @@ export function bitsFloat(word: number): number {
   wordView[0] = word
   return floatView[0]!
 }
+
+/** The bits of a binary32 number. */
+export function floatBits(value: number): number {
+  floatView[0] = value
+  return wordView[0]!
+}
 const wordView = new Uint32Array(1)
 const floatView = new Float32Array(wordView.buffer)

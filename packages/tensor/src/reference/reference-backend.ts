@@ -1,4 +1,5 @@
 import type { Backend, Kernels } from '../kernels.ts'
+import { storeBf16 } from './bf16.ts'
 import * as elementwise from './elementwise.ts'
 import { exp, log } from './exponential.ts'
 import * as gemm from './gemm.ts'
@@ -30,6 +31,10 @@ export function createReferenceBackend(bytes: number): Backend {
     axpy: (y, x, a, n) => elementwise.axpy(f(y, n), f(x, n), fl(a)),
     scaleBytes: (x, y, scale, n) => elementwise.scaled(u8(x, n), f(y, n), fl(scale)),
     scaleFloats: (y, scale, n) => elementwise.scaled(f(y, n), f(y, n), fl(scale)),
+    storeBf16: (x, n, first, key) => {
+      const values = f(x, n)
+      for (let i = 0; i < n; i++) values[i] = storeBf16(values[i]!, first + i, key)
+    },
     allFinite: (x, n) => (elementwise.allFinite(f(x, n)) ? 1 : 0),
     sumLanes: (x, n) => sumLanes(f(x, n)),
     columnSums: (x, out, rows, columns) => columnSums(f(x, rows * columns), f(out, columns), rows, columns),

@@ -4,7 +4,8 @@ import { type Example, example, layerModels } from '../../test/exchange-models.t
 import { bits } from '../../test/seeded.ts'
 import { gpt } from '../architectures/gpt.ts'
 import { resnet } from '../architectures/resnet.ts'
-import { loadModel, loadSafetensors, saveSafetensors } from './model-safetensors.ts'
+import { loadModel } from './model-file.ts'
+import { loadSafetensors, saveSafetensors } from './model-safetensors.ts'
 
 const save = ({ model, weights, states }: Example) => saveSafetensors(model, weights, states)
 const small = example(gpt({ layers: 1, heads: 2, width: 8, time: 3, vocabulary: 7 }))
@@ -16,16 +17,16 @@ test('every model comes back, spec and all', () => {
     const back = loadModel(bytes)
     expect(back.model.spec, name).toEqual(JSON.parse(JSON.stringify(spec)))
     expect(bits(back.weights), name).toEqual(bits(one.weights))
-    expect(bits(back.states), name).toEqual(bits(one.states))
-    expect(loadSafetensors(one.model, bytes)).toEqual({ weights: back.weights, states: back.states })
-    expect(saveSafetensors(back.model, back.weights, back.states)).toEqual(bytes)
+    expect(bits(back.statistics), name).toEqual(bits(one.states))
+    expect(loadSafetensors(one.model, bytes)).toEqual({ weights: back.weights, states: back.statistics })
+    expect(saveSafetensors(back.model, back.weights, back.statistics)).toEqual(bytes)
   }
 })
 
 test('the millions of a residual net, with running statistics', () => {
   const one = example(resnet({ depth: 18, stem: 'cifar' }))
   const bytes = save(one)
-  const { weights, states } = loadModel(bytes)
+  const { weights, statistics: states } = loadModel(bytes)
   expect(Buffer.compare(new Uint8Array(weights.buffer), new Uint8Array(one.weights.buffer))).toBe(0)
   expect(Buffer.compare(new Uint8Array(states.buffer), new Uint8Array(one.states.buffer))).toBe(0)
 })
@@ -86,7 +87,7 @@ test('what does not fit is named with its layer and both shapes', () => {
     new RangeError('tensor a.weight: expected dtype F32, F16 or BF16, received I32'),
   )
   expect(load({ 'a.weight': ['F32', [2, 3], words(5)] })).toThrow(/expected 24 bytes within 20/)
-  expect(() => loadModel(file({ a: ['F32', [1], words(1)] }))).toThrow(/expected the metadata pouw.model/)
+  expect(() => loadModel(file({ a: ['F32', [1], words(1)] }))).toThrow(/expected the model in its metadata/)
   expect(() => saveSafetensors(dense, new Float32Array(7))).toThrow(/expected 8 weights, received 7/)
 })
 

@@ -3,17 +3,16 @@
  *
  *     u64 little-endian length of the header || header (JSON, padded with spaces to 8 bytes) || tensors, little-endian
  *
- * The files of a task's models are written by `encodeSafetensors`, which also says whose they are; this reads and writes everybody's.
+ * A task's models on the chain are files of `encodeSafetensors`, which also say whose they are; this reads and writes everybody's.
  */
 import { concatBytes, u64le } from '@pouw/crypto'
 import type { Tensor } from '@pouw/primitives'
 import { readU32 } from '../bytes-at.ts'
 import { initialStates } from '../layers/initial-states.ts'
-import { defineModel, type Model } from '../layers/model.ts'
+import type { Model } from '../layers/model.ts'
 import { floatBytes } from '../state-bytes.ts'
 import { floatsOfHalves, floatsOfTruncated } from './half-floats.ts'
 import { halvesOf } from './onnx-tensor.ts'
-import { readSpec } from './read-spec.ts'
 
 /** Numbers of a model: f32 `[params]`, and its running statistics. */
 export interface ModelNumbers {
@@ -25,7 +24,8 @@ const LENGTH_BYTES = 8
 const ALIGNMENT = 8
 /** Some 130 characters a tensor and twice as many for its layer: far beyond 4096 layers. */
 const HEADER_BYTES_MAX = 2 ** 24
-const SPEC = 'pouw.model'
+/** Where the metadata have the spec, as JSON. */
+export const SPEC = 'pouw.model'
 
 /**
  * A model as a file: f32 tensors `<layer>.weight` and so on, in the order of the flat arrays, running statistics last; the spec is in the
@@ -34,12 +34,22 @@ const SPEC = 'pouw.model'
  * @throws RangeError if the numbers are not as many as the model's
  */
 export function saveSafetensors(model: Model, weights: Float32Array, states: Float32Array = initialStates(model.declared)): Uint8Array {
+  return writeSafetensors(model, weights, states)
+}
+
+/** The same with more in the metadata, behind the spec. */
+export function writeSafetensors(
+  model: Model,
+  weights: Float32Array,
+  states: Float32Array,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
   const { declared, spec } = model
   if (weights.length !== declared.parameterCount)
     throw new RangeError(`saveSafetensors: expected ${declared.parameterCount} weights, received ${weights.length}`)
   if (states.length !== declared.stateCount)
     throw new RangeError(`saveSafetensors: expected ${declared.stateCount} states, received ${states.length}`)
-  const entries: [string, unknown][] = [['__metadata__', { format: 'pt', [SPEC]: JSON.stringify(spec) }]]
+  const entries: [string, unknown][] = [['__metadata__', { format: 'pt', [SPEC]: JSON.stringify(spec), ...metadata }]]
   let offset = 0
   for (const { name, shape, size } of [...declared.parameters, ...declared.states]) {
     entries.push([name, { dtype: 'F32', shape, data_offsets: [offset, offset + 4 * size] }])
@@ -60,16 +70,7 @@ export function saveSafetensors(model: Model, weights: Float32Array, states: Flo
  * @throws RangeError that names the layer, the shape that was expected and the one that was received; or what is no such file
  */
 export function loadSafetensors(model: Model, bytes: Uint8Array): ModelNumbers {
-  return numbersOf(model, openFile(bytes))
-}
-
-/** The model that `saveSafetensors` wrote, spec and all. @throws RangeError as `loadSafetensors`, or if the file has no spec or not a whole one */
-export function loadModel(bytes: Uint8Array): ModelNumbers & { readonly model: Model } {
-  const file = openFile(bytes)
-  if (typeof file.spec !== 'string')
-    throw new RangeError(`loadModel: expected the metadata ${SPEC}, received none; loadSafetensors takes a model for it`)
-  const model = defineModel(readSpec(parse(file.spec)))
-  return { model, ...numbersOf(model, file) }
+  return numbersOf(model, openSafetensors(bytes))
 }
 
 interface Stored {
@@ -81,26 +82,29 @@ interface Stored {
 type Stored16 = keyof typeof BYTES
 const BYTES = { F32: 4, F16: 2, BF16: 2 } as const
 
-interface File {
+export interface SafetensorsFile {
   readonly tensors: ReadonlyMap<string, Stored>
-  readonly spec: unknown
+  readonly metadata: ReadonlyMap<string, string>
+  /** Bytes of each tensor, among all of them. */
+  readonly ranges: readonly (readonly [from: number, to: number])[]
+  readonly size: number
 }
 
-function openFile(bytes: Uint8Array): File {
+export function openSafetensors(bytes: Uint8Array): SafetensorsFile {
   const length = bytes.length < LENGTH_BYTES || readU32(bytes, 4) !== 0 ? Number.POSITIVE_INFINITY : readU32(bytes, 0)
   if (length > Math.min(HEADER_BYTES_MAX, bytes.length - LENGTH_BYTES))
     throw new RangeError(
       `safetensors: expected a header of at most ${HEADER_BYTES_MAX} bytes within the file, received ${bytes.length} bytes`,
     )
-  const header = parse(decodeText(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length)))
+  const header = parseHeader(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length))
   const data = bytes.subarray(LENGTH_BYTES + length)
   const tensors = new Map<string, Stored>()
   const ranges: (readonly [from: number, to: number])[] = []
-  let spec: unknown
+  const metadata = new Map<string, string>()
   for (const [name, entry] of Object.entries(asMap(header, 'header'))) {
     const fields = asMap(entry, name)
     if (name === '__metadata__') {
-      spec = fields[SPEC]
+      for (const [key, value] of Object.entries(fields)) if (typeof value === 'string') metadata.set(key, value)
       continue
     }
     const { dtype, shape, data_offsets: offsets } = fields
@@ -115,17 +119,11 @@ function openFile(bytes: Uint8Array): File {
     ranges.push([from, to])
     tensors.set(name, { dtype: dtype as Stored16, shape, bytes: data.subarray(from, to) })
   }
-  // The format wants every byte in exactly one tensor.
-  let end = 0
-  for (const [from, to] of ranges.toSorted((a, b) => a[0] - b[0] || a[1] - b[1])) {
-    if (from !== end) throw new RangeError(`safetensors: expected the next tensor at byte ${end}, received ${from}`)
-    end = to
-  }
-  if (end !== data.length) throw new RangeError(`safetensors: expected ${end} bytes of tensors, received ${data.length}`)
-  return { tensors, spec }
+  return { tensors, metadata, ranges, size: data.length }
 }
 
-function numbersOf({ declared }: Model, { tensors }: File): ModelNumbers {
+/** @throws RangeError if the tensors are not the model's */
+export function numbersOf({ declared }: Model, { tensors, ranges, size: bytes }: SafetensorsFile): ModelNumbers {
   const known = new Set<string>()
   for (const { layer, parameters, states } of declared.layers) {
     for (const { name, shape } of [...parameters, ...states]) {
@@ -136,6 +134,13 @@ function numbersOf({ declared }: Model, { tensors }: File): ModelNumbers {
     }
   }
   for (const name of tensors.keys()) if (!known.has(name)) throw new RangeError(`tensor ${name}: expected tensors of the model only`)
+  // The format wants every byte in exactly one tensor.
+  let end = 0
+  for (const [from, to] of ranges.toSorted((a, b) => a[0] - b[0] || a[1] - b[1])) {
+    if (from !== end) throw new RangeError(`safetensors: expected the next tensor at byte ${end}, received ${from}`)
+    end = to
+  }
+  if (end !== bytes) throw new RangeError(`safetensors: expected ${end} bytes of tensors, received ${bytes}`)
   const read = (all: readonly Tensor[], count: number): Float32Array => {
     const values = new Float32Array(count)
     const words = new Uint32Array(values.buffer)
@@ -154,19 +159,11 @@ function wordsOf({ dtype, bytes }: Stored): Uint32Array {
   return words
 }
 
-function decodeText(bytes: Uint8Array): string {
+function parseHeader(bytes: Uint8Array): unknown {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch {
-    throw new RangeError('safetensors: expected a header of UTF-8')
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw new RangeError('safetensors: expected JSON')
+    throw new RangeError('safetensors: expected a header of JSON in UTF-8')
   }
 }
 

@@ -86,8 +86,19 @@ const LAYERS: Readonly<Record<LayerSpec['type'] & string, readonly string[]>> = 
   'leaky-relu': ['slope?'],
 }
 
+/** A spec as JSON. @throws as `readSpec`, or if it is none */
+export function parseSpec(json: string): ModelSpec {
+  let plain: unknown
+  try {
+    plain = JSON.parse(json)
+  } catch {
+    throw new RangeError('model: expected JSON')
+  }
+  return readSpec(plain)
+}
+
 /** A spec of untrusted origin, such as a file. @throws RangeError that names the layer and the key that is missing, unknown or of another kind */
-export function readSpec(plain: unknown): ModelSpec {
+function readSpec(plain: unknown): ModelSpec {
   const { input, layers, loss } = mapOf('model', plain, ['input', 'layers', 'loss'])
   const { kind } = mapOf('input', input)
   if (kind === 'tokens') keys('input', input, { kind: text, length: whole, vocabulary: whole })

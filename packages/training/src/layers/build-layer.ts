@@ -43,8 +43,6 @@ export interface LayerParts {
   readonly training: boolean
   /** Position of the layer, which numbers its stream of dropout. */
   readonly position: number
-  /** i32 [2], the key of this iteration's dropout; made where a layer asks for it. */
-  key(): Value
   /** i32 [rows, 1] of zeros, as a row number of a table of one row. */
   zeros(): Value
   /** Table of an earlier embedding. */
@@ -105,7 +103,7 @@ export function buildLayer(graph: Graph, layer: LayerSpec, parts: LayerParts): V
     case 'group-norm':
       return groupNorm(graph, x, parameters[0], parameters[1], { groups: layer.groups, epsilon: layer.epsilon ?? 1e-5 })
     case 'dropout':
-      return training && layer.rate > 0 ? dropout(graph, x, parts.key(), { rate: layer.rate, tensor: position }) : x
+      return training && layer.rate > 0 ? dropout(graph, x, graph.key(), { rate: layer.rate, tensor: position }) : x
     case 'embedding':
       return embedding(graph, parameters[0]!, x)
     case 'position': {

@@ -22,7 +22,7 @@ function ready(spec: ModelSpec, rows: number, backend: 'wasm' | 'reference' = 'w
     const view = executable.i32(forward.inputs.data)
     for (let i = 0; i < view.length; i++) view[i] = Math.floor(random() * vocabulary)
   } else fill(forward.inputs.data)
-  if (forward.inputs.key) executable.i32(forward.inputs.key).set([7, 9])
+  if (graph.madeKey) executable.i32(graph.madeKey).set([7, 9])
   if (wanted.dtype === 'i32') {
     const classes = forward.output.shape.at(-1)!
     const view = executable.i32(wanted)

@@ -10,8 +10,6 @@ export interface Forward {
   readonly inputs: {
     /** f32 [rows, ...] or, of tokens, i32 [rows, length]. */
     readonly data: Value
-    /** i32 [2] where a layer drops values. */
-    readonly key: Value | undefined
     /** i32 [rows, 1], left at 0, where a layer has a class token. */
     readonly zeros: Value | undefined
   }
@@ -34,7 +32,6 @@ export function buildForward(graph: Graph, spec: ModelSpec, rows: number, { trai
   const tables = new Map<string, Value>()
   const parameters: Value[] = []
   const states: Value[] = []
-  let key: Value | undefined
   let zeros: Value | undefined
 
   for (const [position, { layer, inputs, ...declared }] of model.layers.entries()) {
@@ -53,7 +50,6 @@ export function buildForward(graph: Graph, spec: ModelSpec, rows: number, { trai
             states: kept,
             training,
             position,
-            key: () => (key ??= graph.input('dropout key', [2], 'i32')),
             zeros: () => (zeros ??= graph.input('zeros', [rows, 1], 'i32')),
             table: (id) => tables.get(id)!,
           }),
@@ -61,7 +57,7 @@ export function buildForward(graph: Graph, spec: ModelSpec, rows: number, { trai
       ),
     )
   }
-  return { output: values.get(spec.layers.at(-1)!.id)!, parameters, states, inputs: { data, key, zeros } }
+  return { output: values.get(spec.layers.at(-1)!.id)!, parameters, states, inputs: { data, zeros } }
 }
 
 /**

@@ -95,6 +95,7 @@ export function layNet(
     classes,
     sampleSize,
     stateSize,
+    profile,
     residualSize,
     registers,
     propose,

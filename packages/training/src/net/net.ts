@@ -77,6 +77,11 @@ export interface Net {
   propose(rate: number, step: number): void
   /** W = fl(W + proposal): the step of somebody who trains alone. */
   applyProposal(): void
+  /**
+   * Puts weights and residual into the form in which the profile keeps them between iterations: bf16 numbers, drawn by two words, in profile `bf16x`
+   * (decision 0022); in the others they are already.
+   */
+  settle(low: number, high: number): void
   /** Whether weights, residual, gradient and running statistics hold neither NaN nor infinity. */
   isFinite(): boolean
   /** The first layer that makes a NaN or infinity of the loaded batch; for a message, since it runs the pass again piece by piece. */
@@ -113,7 +118,7 @@ export async function createThreadedNet(model: Model, batch: number, options: Ne
 function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
   const { model, batch, params, build, link, full, exchange, programsAt, wanted, wantedPerRow, classes, sampleSize, stateSize } = layout
   const { w, r, g, s, x, bytesAt, wantedAt, keyAt, piece, ownCounts, region, change } = layout
-  const { residualSize, registers, propose, optimizer, lossRows } = layout
+  const { profile, residualSize, registers, propose, optimizer, lossRows } = layout
   const { memory, kernels, threads } = backend
   const fewer: { [kind in 'train' | 'predict']?: { readonly rows: number; readonly program: Program } } = {}
   const views = {
@@ -287,6 +292,11 @@ function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
       proposalRows = rows
       last = undefined
       kernels.run(propose.from, propose.to, threads)
+    },
+    settle(low, high) {
+      if (profile !== 'bf16x') return
+      kernels.storeBf16(w, params, 0, low)
+      kernels.storeBf16(r, residualSize, 0, high)
     },
     applyProposal() {
       kernels.axpy(w, change, 1, params)

@@ -107,7 +107,8 @@ export function linkPass(pass: Pass, plan: Plan, homes: Homes): Program {
     [pass.forward.inputs.data, homes.input],
     [pass.wanted, homes.wanted],
   ])
-  const { key, zeros } = pass.forward.inputs
+  const { zeros } = pass.forward.inputs
+  const key = pass.graph.madeKey
   if (key) places.set(key, homes.key)
   if (zeros) places.set(zeros, homes.zeros)
   let [weight, gradient] = [homes.weights, homes.gradient]

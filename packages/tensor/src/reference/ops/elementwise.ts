@@ -1,4 +1,5 @@
 import { activations, slopes } from '../activations.ts'
+import { roundBf16 } from '../bf16.ts'
 import { bitsFloat, type ReferenceMemory } from '../memory.ts'
 import { sumLanes } from '../reductions.ts'
 
@@ -34,6 +35,10 @@ export function elementwise(code: number, args: Uint32Array, memory: ReferenceMe
     case 0x311: {
       const slope = bitsFloat(d)
       return each(n, memory.f32(c, n), memory.f32(a, n), memory.f32(b, n), (g, y) => (y > 0 ? g : slope === 0 ? 0 : g * slope))
+    }
+    case 0x330: {
+      const x = memory.f32(a, n)
+      return each(n, memory.f32(b, n), x, x, roundBf16)
     }
     case 0x320:
     case 0x321:

@@ -1,0 +1,81 @@
+// The parts of number / (1 + e^-v) for v in [-110, 60], from + - * / and bits only (docs/arithmetic/transcendentals.md).
+// With v = k ln 2 + r, 1 + e^-v is 2^-k (2^k + e^-r): no part of it overflows where the quotient is subnormal.
+
+const LOG2E: f32 = reinterpret<f32>(0x3fb8aa3b)
+const LN2_HIGH: f32 = 0.693359375 // Ten bits, so a small integer times it is exact.
+const LN2_LOW: f32 = reinterpret<f32>(0xb95e8083)
+const MAGIC: f32 = 12582912 // 1.5 * 2^23: adding it rounds to an integer, ties to even, and leaves it in the low bits.
+const E2: f32 = 0.5
+const E3: f32 = reinterpret<f32>(0x3e2aaa6e)
+const E4: f32 = reinterpret<f32>(0x3d2aaa8d)
+const E5: f32 = reinterpret<f32>(0x3c0905b7)
+const E6: f32 = reinterpret<f32>(0x3ab68885)
+
+/** number / (1 + e^-v), v = high + low. */
+// @ts-ignore: decorator
+@inline
+export function logistic4(number: v128, v: v128, high: v128, low: v128): v128 {
+  const t = turns4(v)
+  const power = power4(t)
+  return scaled4(f32x4.div(number, denominator4(power, decay4(t, high, low))), t, power)
+}
+
+/** The slope of x sigma(v) with x v' = b: sigma (1 + b (1 - sigma)), where 1 - sigma is e^-r / (2^k + e^-r), so it never cancels. */
+// @ts-ignore: decorator
+@inline
+export function logisticSlope4(b: v128, v: v128, high: v128, low: v128): v128 {
+  const one = f32x4.splat(1)
+  const t = turns4(v)
+  const s = decay4(t, high, low)
+  const power = power4(t)
+  const q = f32x4.div(one, denominator4(power, s))
+  const rest = f32x4.mul(f32x4.add(one, s), q)
+  return scaled4(f32x4.mul(q, f32x4.add(one, f32x4.mul(b, rest))), t, power)
+}
+
+/** MAGIC + k, where k = v / ln 2 rounded to an integer. */
+// @ts-ignore: decorator
+@inline
+function turns4(v: v128): v128 {
+  return f32x4.add(f32x4.mul(v, f32x4.splat(LOG2E)), f32x4.splat(MAGIC))
+}
+
+/** e^-r - 1 for v = high + low; what rounding r loses is added to the small terms, so only the last step shows. */
+// @ts-ignore: decorator
+@inline
+function decay4(t: v128, high: v128, low: v128): v128 {
+  const n = f32x4.sub(t, f32x4.splat(MAGIC))
+  const coarse = f32x4.sub(high, f32x4.mul(n, f32x4.splat(LN2_HIGH)))
+  const fine = f32x4.sub(low, f32x4.mul(n, f32x4.splat(LN2_LOW)))
+  const r = f32x4.add(coarse, fine)
+  const lost = f32x4.sub(fine, f32x4.sub(r, coarse))
+  let q = f32x4.sub(f32x4.mul(f32x4.splat(E6), r), f32x4.splat(E5))
+  q = f32x4.add(f32x4.mul(q, r), f32x4.splat(E4))
+  q = f32x4.sub(f32x4.mul(q, r), f32x4.splat(E3))
+  q = f32x4.add(f32x4.mul(q, r), f32x4.splat(E2))
+  return f32x4.sub(f32x4.sub(f32x4.mul(q, f32x4.mul(r, r)), lost), r)
+}
+
+/** 2^k, not below 2^-126. */
+// @ts-ignore: decorator
+@inline
+function power4(t: v128): v128 {
+  return i32x4.shl(i32x4.max_s(i32x4.sub(t, i32x4.splat(0x4b400000 - 127)), i32x4.splat(1)), 23)
+}
+
+/** 2^k + e^-r, rounded once: where 2^k is below half a unit of 1, its whole enters the small sum. */
+// @ts-ignore: decorator
+@inline
+function denominator4(power: v128, s: v128): v128 {
+  const one = f32x4.splat(1)
+  const sum = f32x4.add(one, power)
+  return f32x4.add(sum, f32x4.add(s, f32x4.sub(power, f32x4.sub(sum, one))))
+}
+
+/** q 2^k: first what 2^-126 leaves of it, then the power, so a subnormal result is rounded once. */
+// @ts-ignore: decorator
+@inline
+function scaled4(q: v128, t: v128, power: v128): v128 {
+  const rest = i32x4.shl(i32x4.min_s(i32x4.sub(t, i32x4.splat(0x4b400000 - 253)), i32x4.splat(127)), 23)
+  return f32x4.mul(f32x4.mul(q, rest), power)
+}
