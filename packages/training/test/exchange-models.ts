@@ -134,6 +134,16 @@ const models: readonly (readonly [name: string, ModelSpec])[] = [
     'reshape, transpose and flatten',
     image({ id: 'a', type: 'reshape', shape: [4, 42] }, { id: 'b', type: 'transpose', order: [1, 0] }, { id: 'c', type: 'flatten' }),
   ],
+  [
+    'names that other things have',
+    sequence(
+      { id: 'output', nodes: 4, activation: 'relu' },
+      { id: 'output.weight', nodes: 3 },
+      { id: 'output/MatMul', nodes: 3 },
+      { id: 'ints 0,15', type: 'reshape', shape: [15] },
+      { id: '__proto__', nodes: 2 },
+    ),
+  ],
   ['leaky-relu', image({ id: 'a', type: 'leaky-relu', slope: 0.2 })],
   ...activations.map((type) => [type, sequence({ id: 'a', type })] as const),
   ...activations.map((activation) => [`dense and ${activation}`, sequence({ id: 'a', nodes: 6, activation })] as const),

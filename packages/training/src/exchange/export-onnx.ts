@@ -1,7 +1,7 @@
 import { initialStates } from '../layers/initial-states.ts'
 import type { Model } from '../layers/model.ts'
 import { layerNodes, type Operand } from './layer-nodes.ts'
-import { encodeOnnx } from './onnx-file.ts'
+import { encodeOnnx, FILE_BYTES_MAX } from './onnx-file.ts'
 import { type OnnxDimension, type OnnxNode, type OnnxTensor, TYPE } from './onnx-messages.ts'
 import { floatTensor } from './onnx-tensor.ts'
 
@@ -25,7 +25,7 @@ export interface ExportOptions {
  * Input `input`, f32 `[N, ...shape]` or i64 `[N, length]` of tokens, output `output`; N varies. Values and nodes are called as their layers, several
  * nodes of one layer `<layer>/<operator>`, initializers `<layer>.weight`. Equal models give equal bytes.
  *
- * @throws RangeError if the numbers are not as many as the model's, or a layer has no operation
+ * @throws RangeError if the numbers are not as many as the model's, do not fit one file, or a layer has no operation
  */
 export function exportOnnx(model: Model, { weights, states = initialStates(model.declared), name = 'model' }: ExportOptions): Uint8Array {
   const { declared } = model
@@ -33,18 +33,17 @@ export function exportOnnx(model: Model, { weights, states = initialStates(model
     throw new RangeError(`exportOnnx: expected ${declared.parameterCount} weights, received ${weights.length}`)
   if (states.length !== declared.stateCount)
     throw new RangeError(`exportOnnx: expected ${declared.stateCount} states, received ${states.length}`)
+  if (4 * (weights.length + states.length) >= FILE_BYTES_MAX)
+    throw new RangeError(
+      `exportOnnx: expected less than ${FILE_BYTES_MAX} bytes of numbers, received ${4 * (weights.length + states.length)}`,
+    )
   const numbers = new Map([
     ...declared.parameters.map((tensor) => [tensor.name, { ...tensor, values: weights }] as const),
     ...declared.states.map((tensor) => [tensor.name, { ...tensor, values: states }] as const),
   ])
   // Tensors keep their names; whatever else would be called the same gets a mark.
-  const taken = new Set(['input', 'output', ...numbers.keys()])
-  const fresh = (wanted: string): string => {
-    let given = wanted
-    while (taken.has(given)) given += "'"
-    taken.add(given)
-    return given
-  }
+  const fresh = freshNames(['input', 'output', ...numbers.keys()])
+  const freshNode = freshNames(declared.layers.map(({ layer }) => layer.id))
   const last = declared.layers.at(-1)!.layer.id
   const values = new Map([['input', { name: 'input', shape: declared.inputShape }]])
   for (const { layer, shape } of declared.layers) values.set(layer.id, { name: layer.id === last ? 'output' : fresh(layer.id), shape })
@@ -86,7 +85,7 @@ export function exportOnnx(model: Model, { weights, states = initialStates(model
       const occurrence = (counts.get(opType) ?? 0) + 1
       counts.set(opType, occurrence)
       const final = position === nodes.length - 1
-      const called = final ? layer.id : `${layer.id}/${opType}${occurrence === 1 ? '' : occurrence}`
+      const called = final ? layer.id : freshNode(`${layer.id}/${opType}${occurrence === 1 ? '' : occurrence}`)
       outputs.push(
         final ? [values.get(layer.id)!.name] : Array.from({ length: count }, (_, i) => fresh(count === 1 ? called : `${called}.${i}`)),
       )
@@ -112,6 +111,17 @@ export function exportOnnx(model: Model, { weights, states = initialStates(model
     opsetImport: [{ domain: '', version: OPERATORS }],
     metadataProps: [],
   })
+}
+
+/** Names that differ from these and from each other: what would be called the same gets a mark. */
+function freshNames(given: Iterable<string>): (wanted: string) => string {
+  const taken = new Set(given)
+  return (wanted) => {
+    let name = wanted
+    while (taken.has(name)) name += "'"
+    taken.add(name)
+    return name
+  }
 }
 
 /** The transpose [rows, columns] of a matrix [columns, rows]. */

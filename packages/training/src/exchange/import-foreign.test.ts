@@ -241,6 +241,11 @@ test.each<[string, Foreign, string]>([
     'node /0/Gemm (Gemm): not supported: expected weight [4,4], received [4,5]',
   ],
   [
+    'a slope that the engine has not',
+    { input: [4], nodes: [['LeakyRelu', 'x', 'y', { alpha: { f: 0 } }]] },
+    'node /0/LeakyRelu (LeakyRelu): not supported: expected a finite alpha above 0, received 0',
+  ],
+  [
     'a value that nobody makes',
     { input: [4], nodes: [['Relu', 'z', 'y']] },
     'node /0/Relu (Relu): not supported: expected an output of an earlier node as input 0, received z',

@@ -341,13 +341,23 @@ function multiply(reader: GraphReader, node: OnnxNode): void {
   make(reader, node, { type: 'multiply' }, allData(reader, node))
 }
 
+/** A factor or addend that the engine wants above 0. */
+function positiveOf(node: OnnxNode, name: string, byDefault: number): number {
+  const value = floatOf(node, name, byDefault)
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new RangeError(`expected a finite ${name} above 0, received ${value}`)
+  return value
+}
+
+const epsilonOf = (node: OnnxNode) => positiveOf(node, 'epsilon', 1e-5)
+
 function batchNorm(reader: GraphReader, node: OnnxNode): void {
   expectAttribute(node, 'training_mode', 0, 0)
   const names = ['weight', 'bias', 'running-mean', 'running-variance']
   const parts = names.map((name, i) => [name, asIs(constantOf(reader, node, i + 1))] as const)
   // Ours is the share of the new statistics, theirs of the old.
   const momentum = decimalOf(Math.fround(1 - floatOf(node, 'momentum', 0.9)))
-  make(reader, node, { type: 'batch-norm', epsilon: floatOf(node, 'epsilon', 1e-5), momentum }, [dataOf(reader, node, 0)], parts)
+  if (!(momentum >= 0 && momentum <= 1)) throw new RangeError(`expected a momentum from 0 to 1, received ${1 - momentum}`)
+  make(reader, node, { type: 'batch-norm', epsilon: epsilonOf(node), momentum }, [dataOf(reader, node, 0)], parts)
 }
 
 function layerNorm(reader: GraphReader, node: OnnxNode): void {
@@ -355,12 +365,12 @@ function layerNorm(reader: GraphReader, node: OnnxNode): void {
   if (axisOf(intOf(node, 'axis', -1), x) !== x.shape.length - 1) throw new RangeError('expected the last axis alone')
   const bias: Part = has(node, 2) ? asIs(constantOf(reader, node, 2)) : { all: 0 }
   const parts = [['weight', asIs(constantOf(reader, node, 1))] as const, ['bias', bias] as const]
-  make(reader, node, { type: 'layer-norm', epsilon: floatOf(node, 'epsilon', 1e-5) }, [x], parts)
+  make(reader, node, { type: 'layer-norm', epsilon: epsilonOf(node) }, [x], parts)
 }
 
 function instanceNorm(reader: GraphReader, node: OnnxNode): void {
   const parts = ['weight', 'bias'].map((name, i) => [name, asIs(constantOf(reader, node, i + 1))] as const)
-  make(reader, node, { type: 'instance-norm', epsilon: floatOf(node, 'epsilon', 1e-5) }, [dataOf(reader, node, 0)], parts)
+  make(reader, node, { type: 'instance-norm', epsilon: epsilonOf(node) }, [dataOf(reader, node, 0)], parts)
 }
 
 /** A function of each number or row: part of a dense layer or convolution before it, else a layer. */
@@ -382,7 +392,7 @@ function softmax(reader: GraphReader, node: OnnxNode): void {
 }
 
 function leakyRelu(reader: GraphReader, node: OnnxNode): void {
-  const slope = floatOf(node, 'alpha', 0.01)
+  const slope = positiveOf(node, 'alpha', 0.01)
   activateOrMake(reader, node, { type: 'leaky-relu', slope }, slope === 0.01)
 }
 

@@ -31,7 +31,7 @@ export function matchLayer(reader: GraphReader): number {
   const x = reader.values.get(first.input[0] ?? '')
   if (x?.kind !== 'data' || x.tokens) return 0
   const layer = guess(reader, at, x)
-  if (!layer) return 0
+  if (!layer || ('epsilon' in layer && !(layer.epsilon! > 0 && layer.epsilon! < Number.POSITIVE_INFINITY))) return 0
   const nodes = layer.type === 'layer-norm' ? normNodes(reader, x.shape, decimalOf(layer.epsilon!)) : expectedNodes(layer, x.shape)
   const parts = nodes && compare(reader, at, nodes)
   if (!nodes || !parts) return 0

@@ -88,6 +88,16 @@ test('what does not fit is named with its layer and both shapes', () => {
   )
   expect(load({ 'a.weight': ['F32', [2, 3], words(5)] })).toThrow(/expected 24 bytes within 20/)
   expect(() => loadModel(file({ a: ['F32', [1], words(1)] }))).toThrow(/expected the model in its metadata/)
+  // Two tensors in the same bytes, and bytes in none.
+  const good = file({ 'a.weight': ['F32', [2, 3], words(6)], 'a.bias': ['F32', [2], words(2)] })
+  const moved = (from: string, to: string) => {
+    const at = Buffer.from(good).indexOf(from)
+    const bad = good.slice()
+    bad.set(new TextEncoder().encode(to), at)
+    return () => loadSafetensors(dense, bad)
+  }
+  expect(moved('[24,32]', '[16,24]')).toThrow('safetensors: expected the next tensor at byte 24, received 16')
+  expect(() => loadSafetensors(dense, new Uint8Array([...good, 0]))).toThrow('safetensors: expected 32 bytes of tensors, received 33')
   expect(() => saveSafetensors(dense, new Float32Array(7))).toThrow(/expected 8 weights, received 7/)
 })
 
