@@ -74,7 +74,7 @@ function initialize(to: Float32Array, shape: readonly number[], init: Initialize
       return fill(normal ? (i) => source.normal(i) * scale : (i) => (2 * source.uniform(i) - 1) * scale)
     }
     case 'orthogonal':
-      return orthogonal(to, shape, Math.fround(init.scale ?? 1.414), source)
+      return orthogonal(to, shape, Math.fround(init.scale ?? 1414 / 1000), source)
     case 'bilinear': {
       if (shape.length < 2) throw new RangeError(`bilinear: expected a kernel, received shape [${shape}]`)
       const [height, width] = [shape.at(-2)!, shape.at(-1)!]
