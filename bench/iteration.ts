@@ -52,11 +52,41 @@ const PROTOCOL = [
 ] as const
 type Part = (typeof TRAINING)[number] | (typeof PROTOCOL)[number]
 
+/** Milliseconds of the parts of an iteration whose training takes more than 10 ms; without tries, which are the lottery and not the bookkeeping. */
+export async function protocolOverhead(options: TopicOptions): Promise<{ readonly training: number; readonly protocol: number }> {
+  const { training, protocol, of } = await timeParts(withBatch(await readExample(), 1024), options)
+  return { training, protocol: protocol - of('tries') }
+}
+
 async function oneSize(
   document: TaskDocument,
   bound: { readonly must: number; readonly aim: number },
-  { effort, quick, say }: TopicOptions,
+  options: TopicOptions,
 ): Promise<Row[]> {
+  const { batch } = document.ml
+  const params = modelParams(document)
+  const { of, training, protocol, lastMap, budget, firstBatch } = await timeParts(document, options)
+  const at = `batch ${batch}`
+  const { whole, replayed } = wholeJobs(document, firstBatch, lastMap, budget, options.effort)
+  return [
+    row(`${at}: training`, training, 'ms'),
+    ...TRAINING.map((part) => row(`${at}:   ${part}`, of(part), 'ms')),
+    row(`${at}: protocol`, protocol, 'ms'),
+    ...PROTOCOL.map((part) => row(`${at}:   ${part}`, of(part), 'ms')),
+    row(`${at}: protocol overhead over training`, (100 * protocol) / training, '%', { atMost: bound }),
+    row(`${at}: whole iteration as a computer's job, tries included`, whole, 'ms'),
+    // These bounds are the example's: a larger batch, the client's choice, is more arithmetic, and leaves the weights in no cache.
+    row(
+      `${at}: update map of ${params} parameters`,
+      of('residual, own update, map words') + of('map bytes'),
+      'ms',
+      batch === EXAMPLE_BATCH ? { atMost: MAP_MS } : {},
+    ),
+    row(`${at}: replay of that iteration`, replayed, 'ms', batch === EXAMPLE_BATCH ? { atMost: REPLAY_MS } : {}),
+  ]
+}
+
+async function timeParts(document: TaskDocument, { quick, say }: TopicOptions) {
   const { batch, dataset, optimizer } = document.ml
   const data = await loadExample(document)
   const budget = taskBudget(devnetParams(0), document)
@@ -114,25 +144,8 @@ async function oneSize(
   const sum = (parts: readonly Part[]) => parts.reduce((total, part) => total + of(part), 0)
   const training = sum(TRAINING)
   const protocol = sum(PROTOCOL)
-  const at = `batch ${batch}`
-  say(`${at}: ${median(words)} words in a map, ${budget} tries for an iteration`)
-  const { whole, replayed } = wholeJobs(document, data.batch(0).bytes, lastMap, budget, effort)
-  return [
-    row(`${at}: training`, training, 'ms'),
-    ...TRAINING.map((part) => row(`${at}:   ${part}`, of(part), 'ms')),
-    row(`${at}: protocol`, protocol, 'ms'),
-    ...PROTOCOL.map((part) => row(`${at}:   ${part}`, of(part), 'ms')),
-    row(`${at}: protocol overhead over training`, (100 * protocol) / training, '%', { atMost: bound }),
-    row(`${at}: whole iteration as a computer's job, tries included`, whole, 'ms'),
-    // These bounds are the example's: a larger batch, the client's choice, is more arithmetic, and leaves the weights in no cache.
-    row(
-      `${at}: update map of ${params} parameters`,
-      of('residual, own update, map words') + of('map bytes'),
-      'ms',
-      batch === EXAMPLE_BATCH ? { atMost: MAP_MS } : {},
-    ),
-    row(`${at}: replay of that iteration`, replayed, 'ms', batch === EXAMPLE_BATCH ? { atMost: REPLAY_MS } : {}),
-  ]
+  say(`batch ${batch}: ${median(words)} words in a map, ${budget} tries for an iteration`)
+  return { of, training, protocol, lastMap, budget, firstBatch: data.batch(0).bytes }
 }
 
 /** The same iteration through the door that nodes use, and its replay by a verifier. */

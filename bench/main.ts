@@ -9,6 +9,7 @@ import { table } from './table.ts'
 
 const TOPICS: Readonly<Record<string, () => Promise<Topic>>> = {
   gemm: async () => (await import('./gemm.ts')).gemm,
+  engine: async () => (await import('./engine.ts')).engine,
   iteration: async () => (await import('./iteration.ts')).iteration,
   block: async () => (await import('./block.ts')).block,
   crypto: async () => (await import('./crypto.ts')).crypto,
@@ -17,7 +18,7 @@ const TOPICS: Readonly<Record<string, () => Promise<Topic>>> = {
 }
 
 /** They wait for a disk or another process; the others compute all the time. */
-const WAITING = new Set(['store', 'p2p'])
+const WAITING = new Set(['engine', 'store', 'p2p'])
 /** Less of a processor than this, and the figures tell of other programs. */
 const BUSY_SHARE = 0.9
 const WRONG_USAGE = 2

@@ -8,6 +8,7 @@ export { kernelVersion, threadedKernelVersion } from '../build/kernels.js'
 export { type Arena, createArena } from './arena.ts'
 export { type DifferentiateOptions, differentiate } from './autograd/differentiate.ts'
 export { createBackend } from './backend.ts'
+export { type ClaimedProduct, freivalds } from './freivalds.ts'
 export {
   bytesOf,
   createGraph,

@@ -250,6 +250,7 @@ test.each([
   { type: 'rmsprop' },
   { type: 'sgd', weightDecay: 0.001 },
   { type: 'adam', profile: 'bf16x' },
+  { type: 'adam', profile: 'int8x' },
   { type: 'sgd', profile: 'bf16x', tau: 0.3, rate: 0.2 },
 ])('any layers with $type: each iteration is replayed from its bytes alone, and the model learns (%j)', ({ profile, ...optimizer }) => {
   const task = generalTask(optimizer, profile)

@@ -47,6 +47,29 @@ test('bench iteration --json is one document of the promised shape', async () =>
   ])
 })
 
+test('bench engine races the other engines and says why it leaves one out', async () => {
+  const { code, stdout, stderr } = await pouw('bench', 'engine', '--json', '--quick')
+  expect(code, stderr).toBe(0)
+  expect(stderr).toMatch(/TensorFlow\.js \d+\.\d+\.\d+, /)
+  const rows: Row[] = JSON.parse(stdout).rows
+  for (const row of rows) {
+    if (row.skipped === null) expect(row.value, row.name).toBeGreaterThanOrEqual(0)
+    else expect([row.value, row.must, row.met, row.skipped.length > 0], row.name).toEqual([null, null, null, true])
+    // A share of the machine is bounded from above, how many times as fast something is from below.
+    const above = /^protocol overhead|^gpt .*: time with checkpoints/.test(row.name)
+    if (row.must !== null) expect(row.met, row.name).toBe(above ? row.value <= row.must : row.value >= row.must)
+  }
+  const musts = rows.flatMap(({ name, unit, must }) => (must === null ? [] : [`${name} ${must} ${unit}`]))
+  expect(musts).toEqual(
+    expect.arrayContaining([
+      'gemm n=256: share of the 128-bit peak 0.85 x',
+      'gemm n=256: speed over tfjs-wasm 1.3 x',
+      'step of mlp 784-256-10, batch 64: speed over tfjs-wasm 8 x',
+    ]),
+  )
+  expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length)
+})
+
 test('people get a table on stdout, progress goes to stderr', async () => {
   const { code, stdout, stderr } = await pouw('bench', 'gemm', '--quick')
   expect(code, stderr).toBe(0)
@@ -59,7 +82,7 @@ test('an unknown topic is wrong usage and shows the topics', async () => {
   const { code, stdout, stderr } = await pouw('bench', 'speed', '--json')
   expect([code, stdout]).toEqual([2, ''])
   expect(stderr).toContain('there is no topic speed')
-  expect(stderr).toContain('topics: gemm, iteration, block, crypto, store, p2p')
+  expect(stderr).toContain('topics: gemm, engine, iteration, block, crypto, store, p2p')
 })
 
 test('without the checkout it refuses', async () => {

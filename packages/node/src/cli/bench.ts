@@ -20,7 +20,7 @@ export function registerBench(program: Command): void {
   program
     .command('bench')
     .description('measure this machine: speed of the parts, and whether they keep their bounds')
-    .argument('[topic]', 'gemm, iteration, block, crypto, store or p2p; all without it')
+    .argument('[topic]', 'gemm, engine, iteration, block, crypto, store or p2p; all without it')
     .option('--json', 'one JSON document on stdout')
     .addOption(new Option('--quick', 'so few repetitions that only the shape of the output means something').hideHelp())
     .addHelpText(

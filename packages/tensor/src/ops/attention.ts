@@ -16,7 +16,7 @@ type Attributes = { readonly heads: number; readonly causal: boolean; readonly r
 export function attention(graph: Graph, qkv: Value, { heads, causal }: { readonly heads: number; readonly causal: boolean }): Value {
   if (graph.profile === 'int8x') {
     attentionOp.infer([qkv], { heads, causal })
-    return int8Attention(graph, qkv, { heads, causal })
+    return int8Attention(graph, qkv, { heads, causal, scale: scaleOf(qkv.shape[2]! / 3, heads) })
   }
   const attributes = graph.profile === 'bf16x' ? { heads, causal, rounded: true } : { heads, causal }
   return graph.apply(attentionOp, [operand(graph, qkv)], attributes)[0]!
@@ -59,7 +59,11 @@ const backwardOp: Op<Attributes> = {
 }
 
 function sizes({ shape: [batch, time, width] }: Value, { heads, causal, rounded }: Attributes): readonly number[] {
-  // fl(1 / fl(sqrt(head width))): both correctly rounded.
-  const scale = Math.fround(1 / Math.fround(Math.sqrt(width! / heads)))
+  const scale = scaleOf(width!, heads)
   return [batch!, time!, width!, heads, (causal ? 1 : 0) + (rounded ? 2 : 0), floatBits(scale)]
+}
+
+/** fl(1 / fl(sqrt(head width))): both correctly rounded. */
+function scaleOf(width: number, heads: number): number {
+  return Math.fround(1 / Math.fround(Math.sqrt(width / heads)))
 }

@@ -80,13 +80,16 @@ const result = differentiable<Shape & { readonly scale: number }>('int8 attentio
 })
 
 /** `attention` in profile `int8x`: the rows of queries, keys and values have one unit, the probabilities another. */
-export function int8Attention(graph: Graph, qkv: Value, { heads, causal }: { readonly heads: number; readonly causal: boolean }): Value {
+export function int8Attention(
+  graph: Graph,
+  qkv: Value,
+  { heads, causal, scale }: { readonly heads: number; readonly causal: boolean; readonly scale: number },
+): Value {
   const [batch, time, triple] = qkv.shape as [number, number, number]
   const width = triple / 3
   const attributes = { shape: [batch, time, width, heads] }
   const sizes = sizesOf(attributes)
   const rows = quantized(graph, qkv)
-  const scale = Math.fround(1 / Math.fround(Math.sqrt(width / heads)))
   const scores = rescaled(graph, fromRows(graph, sizes, rows, rows, { a: 0, b: 1 }), rows, rows)
   const p = graph.one(scoreSoftmaxOp, [scores], { causal, scale })
   const qp = quantized(graph, p)

@@ -1,6 +1,7 @@
 import { type Graph, type Op, type Shape, sizeOf, type Value } from '../graph/graph.ts'
-import { type ConvolutionAttributes, convolutionSizes, convolvedShape } from './convolution.ts'
-import { differentiable, int8Product, type Quantized, quantized, rescaled } from './int8.ts'
+import { type ConvolutionAttributes, convolutionSizes, convolvedShape } from './convolution-shape.ts'
+import { add } from './elementwise.ts'
+import { differentiable, int8Product, int8TermsMax, type Quantized, quantized, rescaled } from './int8.ts'
 
 type ColumnAttributes = ConvolutionAttributes & { readonly image: Shape; readonly weight: Shape }
 
@@ -37,16 +38,24 @@ const result = differentiable<ColumnAttributes>('int8 conv2d', (graph, d, x, w, 
   const own = filters / groups
   const dy = quantized(graph, d, true)
   const columns: Quantized = { numbers: graph.one(intoColumnsOp, [x.numbers], attributes), largest: x.largest }
-  const dw = int8Product(graph, dy, columns, weight, {
-    kind: 'nt',
-    m: own,
-    n: depth,
-    k: places,
-    outer: images,
-    inner: groups,
-    steps: [filters * places, own * places, groups * depth * places, depth * places, 0, own * depth],
-    sum: true,
-  })
+  // Sums that 32 bits might not hold are those of parts of the images, added as binary32.
+  const atOnce = Math.min(images, Math.max(1, Math.floor(int8TermsMax / places)))
+  let dw: Value | undefined
+  for (let first = 0; first < images; first += atOnce) {
+    const sums = int8Product(graph, dy, columns, weight, {
+      kind: 'nt',
+      m: own,
+      n: depth,
+      k: places,
+      outer: Math.min(atOnce, images - first),
+      inner: groups,
+      offsets: [first * filters * places, first * groups * depth * places],
+      steps: [filters * places, own * places, groups * depth * places, depth * places, 0, own * depth],
+      sum: true,
+    })
+    const part = rescaled(graph, sums, dy, x)
+    dw = dw ? add(graph, dw, part) : part
+  }
   const sums = int8Product(graph, w, dy, [images, groups * depth, places], {
     kind: 'tn',
     m: depth,
@@ -57,7 +66,7 @@ const result = differentiable<ColumnAttributes>('int8 conv2d', (graph, d, x, w, 
     steps: [0, own * depth, filters * places, own * places, groups * depth * places, depth * places],
   })
   const dx = graph.one(fromColumnsOp, [sums], attributes)
-  return [rescaled(graph, dx, dy, w), rescaled(graph, dw, dy, x)]
+  return [rescaled(graph, dx, dy, w), dw]
 })
 
 /** `conv2d` in profile `int8x`: the images as matrices of int8 columns, products with exact sums. */

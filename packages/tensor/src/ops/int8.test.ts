@@ -98,13 +98,15 @@ test.each<[string, number[], number[], Parameters<typeof conv2d>[3]]>([
   ['depthwise', [2, 5, 6, 6], [5, 1, 3, 3], { groups: 5, padding: [1, 1, 1, 1] }],
   ['1 x 1', [2, 6, 4, 4], [9, 6, 1, 1], {}],
   ['many places', [1, 1, 24, 24], [17, 1, 3, 3], {}],
+  ['sums in parts of images', [3, 1, 300, 300], [1, 1, 2, 2], {}],
 ])('a convolution with %s: one set of bits, and gradients near those of f32', async (_name, x, w, options) => {
   await checkOperation({
     operands: [{ shape: x }, { shape: w }],
     build: (graph: Graph, image: Value, weight: Value) => conv2d(graph, image, weight, options),
     profile,
     smooth: true,
-    tolerance: 0.3,
+    // More so where more is summed.
+    tolerance: 0.3 * Math.max(1, Math.sqrt(x[2]! * x[3]!) / 30),
   })
 })
 

@@ -65,10 +65,17 @@ export function layNet(
   const piece = arena.take(alone ? 0 : 4 * Math.min(params, PIECE_WORDS))
   const ownCounts = params <= OWN_COUNTS && !alone ? arena.take(4 * params) : 0
   // The words of an own map, and a large model's counts, lie where activations lie at other times.
-  const region = arena.take(Math.max(plans.train.bytes, plans.predict.bytes, alone ? 0 : 4 * params))
+  const regionBytes = Math.max(plans.train.bytes, plans.predict.bytes, alone ? 0 : 4 * params)
+  const region = arena.take(regionBytes)
   const homes: Homes = { input: x, wanted: wantedAt, key: keyAt, zeros: zerosAt, weights: w, gradient: g, states: s, region }
   const link = (kind: 'train' | 'predict', pass: Pass): Program => {
-    const plan = pass === passes[kind] ? plans[kind] : planFewer(plans[kind], passes[kind], pass)
+    const full = passes[kind]
+    if (pass === full) return linkPass(pass, plans[kind], homes)
+    // In profile `int8x` a large batch has more parts of sums than a small one.
+    if (pass.graph.nodes.length === full.graph.nodes.length) return linkPass(pass, planFewer(plans[kind], full, pass), homes)
+    const plan = planPass(pass, threads)
+    if (plan.bytes > regionBytes)
+      throw new RangeError(`batch: expected ${regionBytes} bytes to hold fewer rows as well, they need ${plan.bytes}`)
     return linkPass(pass, plan, homes)
   }
   const full = { train: link('train', passes.train), predict: link('predict', passes.predict) }
