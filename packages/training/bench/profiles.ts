@@ -43,7 +43,7 @@ for (let seed = 1; seed <= Number(values.seeds); seed++) {
   for (const [i, accuracy] of found.entries()) sums[i]! += accuracy / Number(values.seeds)
   console.log(String(seed).padStart(4) + found.map((accuracy) => (100 * accuracy).toFixed(2).padStart(14)).join(''))
 }
-console.log('mean' + sums.map((accuracy) => (100 * accuracy).toFixed(2).padStart(14)).join(''))
+console.log(`mean${sums.map((accuracy) => (100 * accuracy).toFixed(2).padStart(14)).join('')}`)
 
 function run(variant: (typeof variants)[number], seed: number): number {
   const net = createNet(trained, batch, { profile: variant === 'f32' ? 'f32' : 'bf16x' })
