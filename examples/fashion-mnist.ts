@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
-import { cnn, lineChart, model, type Progress, saveModel, type TrainingData, train } from '@pouw/training'
+import { cnn, exportOnnx, lineChart, model, type Progress, saveModel, type TrainingData, train } from '@pouw/training'
 
 const { values: options } = parseArgs({
   options: {
@@ -16,8 +16,8 @@ const { values: options } = parseArgs({
   },
 })
 if (options.help) {
-  console.log(`node examples/fashion-mnist.ts [--data FOLDER] [--epochs 3] [--threads 2] [--profile f32|bf16x]
-Writes fashion-mnist.svg (the curve) and fashion-mnist.safetensors (the model) to the working folder. Ctrl-C ends with what was learned.
+  console.log(`node examples/fashion-mnist.ts [--data FOLDER] [--epochs 3] [--threads 2] [--profile f32|bf16x|int8x]
+Writes fashion-mnist.svg (the curve), fashion-mnist.onnx and fashion-mnist.safetensors (the model) to the working folder. Ctrl-C ends with what was learned.
 FOLDER holds the four *-ubyte.gz files of Fashion-MNIST; Debian has them: apt install dataset-fashion-mnist`)
   process.exit()
 }
@@ -55,7 +55,7 @@ const run = await train(model(cnn()), {
   validation: load('t10k'),
   epochs: Number(options.epochs),
   threads: Number(options.threads),
-  profile: options.profile as 'f32' | 'bf16x',
+  profile: options.profile as 'f32' | 'bf16x' | 'int8x',
   batch: 64,
   optimizer: { type: 'adamw', weightDecay: 0.01 },
   rate: 0.002,
@@ -83,4 +83,5 @@ const series = [
 if (series.length > 0)
   writeFileSync('fashion-mnist.svg', lineChart({ title: 'Fashion-MNIST', xLabel: 'step', yLabel: 'right answers, %', series }))
 writeFileSync('fashion-mnist.safetensors', saveModel(run))
-console.log(`${run.stopped ? 'stopped' : 'done'} after ${run.state.step} steps; wrote fashion-mnist.svg and fashion-mnist.safetensors`)
+writeFileSync('fashion-mnist.onnx', exportOnnx(run.model, { weights: run.weights, states: run.statistics }))
+console.log(`${run.stopped ? 'stopped' : 'done'} after ${run.state.step} steps; wrote fashion-mnist.svg, .onnx and .safetensors`)

@@ -92,15 +92,27 @@ const EXCEPTIONS: readonly { readonly rule: string; readonly path: string; reado
   },
   {
     rule: 'purity',
-    path: 'packages/training/src/exchange/model-file.ts',
-    what: 'JSON',
-    why: 'the format has a JSON header; a file goes to people and other programs, no rule hashes it',
-  },
-  {
-    rule: 'purity',
     path: 'packages/training/src/safetensors.ts',
     what: 'JSON',
     why: 'the format has a JSON header: strings and whole numbers in an order this file fixes; its decoder compares bytes. No rule hashes it',
+  },
+  {
+    rule: 'purity',
+    path: 'packages/training/src/exchange/model-safetensors.ts',
+    what: 'JSON',
+    why: 'the format has a JSON header, and the spec lies in it; no rule hashes it',
+  },
+  {
+    rule: 'purity',
+    path: 'packages/training/src/exchange/read-spec.ts',
+    what: 'JSON',
+    why: 'the spec in such a header',
+  },
+  {
+    rule: 'purity',
+    path: 'packages/training/src/exchange/layer-nodes.ts',
+    what: 'Math.sqrt',
+    why: 'as in xavier.ts: correctly rounded, and rounded again to binary32; the same factor as attention has',
   },
   {
     rule: 'purity',

@@ -78,20 +78,32 @@ test('half precision of either kind is read exactly', () => {
 })
 
 test.each<[string, (header: Header) => unknown, string]>([
-  ['a tensor less', (h) => delete h['out.bias'], 'tensor out.bias: expected an entry'],
-  ['a tensor more', (h) => Object.assign(h, { more: h['out.bias'] }), 'tensor more: expected none'],
-  ['another shape', (h) => Object.assign(h['out.weight']!, { shape: [6, 4] }), 'tensor out.weight: expected shape [4,6], received [6,4]'],
-  ['another type', (h) => Object.assign(h['out.weight']!, { dtype: 'I64' }), 'expected F32, BF16, F16, received I64'],
+  ['a tensor less', (h) => delete h['out.bias'], 'layer out: out.bias: expected shape [4], received no such tensor'],
+  [
+    'a tensor more',
+    (h) => Object.assign(h, { more: { dtype: 'F32', shape: [0], data_offsets: [0, 0] } }),
+    'tensor more: expected tensors of the model only',
+  ],
+  [
+    'another shape',
+    (h) => Object.assign(h['out.weight']!, { shape: [6, 4] }),
+    'layer out: out.weight: expected shape [4,6], received [6,4]',
+  ],
+  [
+    'another type',
+    (h) => Object.assign(h['out.weight']!, { dtype: 'I64' }),
+    'tensor out.weight: expected dtype F32, F16 or BF16, received I64',
+  ],
   [
     'bytes outside',
     (h) => Object.assign(h['out.bias']!, { data_offsets: [1e6, 1e6 + 16] }),
-    'tensor out.bias: expected 16 bytes inside the file',
+    'tensor out.bias: expected 16 bytes within 144, received 1000000 to 1000016',
   ],
   ['no model', (h) => delete h.__metadata__, 'expected the model in its metadata'],
   [
     'a model that does not fit',
     (h) => Object.assign(h.__metadata__!, { 'pouw.model': '{"input":{},"loss":{},"layers":[{}]}' }),
-    'pouw.model: model.input',
+    'input: expected kind features or tokens, received undefined',
   ],
 ])('%s is refused by name', (_name, change, message) => {
   expect(() => loadModel(file(change))).toThrow(message)

@@ -10,7 +10,7 @@ import { type Field, type Message, MODEL, type OnnxModel } from './onnx-messages
 export type DecodedOnnx = { readonly ok: true; readonly model: OnnxModel } | { readonly ok: false; readonly error: string }
 
 /** The format's own bound: protocol buffers of 2 GiB and more are not exchanged. */
-const FILE_BYTES_MAX = 2 ** 31 - 1
+export const FILE_BYTES_MAX = 2 ** 31 - 1
 /** Numbers outside `rawData`; each costs more memory than its bytes. */
 const NUMBERS_MAX = 1 << 24
 /** A message or a name counts as this many numbers, since an empty one is two bytes in the file and an object in memory. */
