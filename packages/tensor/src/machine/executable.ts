@@ -31,17 +31,18 @@ export interface ExecutableOptions {
 
 /** @throws RangeError if the memory does not fit */
 export function createExecutable(graph: Graph, { keep, backend = 'wasm' }: ExecutableOptions): Executable {
-  const layout = lay(graph, keep, 1)
-  return open(graph, keep, layout, createBackend(backend, layout.bytes))
+  const layout = layExecutable(graph, keep, 1)
+  return openExecutable(graph, keep, layout, createBackend(backend, layout.bytes))
 }
 
 /** The same on several threads. */
 export async function createThreadedExecutable(graph: Graph, options: { keep: readonly Value[]; threads: number }): Promise<Executable> {
-  const layout = lay(graph, options.keep, options.threads)
-  return open(graph, options.keep, layout, await createThreadedBackend(layout.bytes, options.threads))
+  const layout = layExecutable(graph, options.keep, options.threads)
+  return openExecutable(graph, options.keep, layout, await createThreadedBackend(layout.bytes, options.threads))
 }
 
-function lay(graph: Graph, keep: readonly Value[], threads: number) {
+/** Places and program of a graph for this many threads. */
+export function layExecutable(graph: Graph, keep: readonly Value[], threads: number) {
   const plan = planMemory(graph, { threads, keep, fixed: new Set() })
   const arena = createArena()
   const homes = new Map<Value, number>()
@@ -61,10 +62,11 @@ function lay(graph: Graph, keep: readonly Value[], threads: number) {
   return { plan, words, program, at, bytes: arena.bytes }
 }
 
-function open(
+/** The layout in a backend's memory. */
+export function openExecutable(
   graph: Graph,
   keep: readonly Value[],
-  layout: ReturnType<typeof lay>,
+  layout: ReturnType<typeof layExecutable>,
   { memory, kernels, threads, close }: Backend,
 ): Executable {
   const { plan, words, program, at } = layout
