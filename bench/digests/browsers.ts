@@ -42,6 +42,7 @@ const HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
   'cache-control': 'no-store',
 }
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const ANSWER_BYTES_MAX = 1_000_000
 
 export interface BrowserPlan {
@@ -87,11 +88,21 @@ export async function recordInBrowser(
     for (const command of browser.commands) {
       // A group of its own, so that all of its processes can be ended together.
       const child = spawn(command, browser.args(folder, url), { stdio: 'ignore', detached: true })
+      const stop = () => {
+        for (const signal of SIGNALS) process.off(signal, stopAndLeave)
+        if (child.pid !== undefined) end(child.pid)
+      }
+      // Nobody else ends a group of its own: Ctrl-C must not leave a browser behind.
+      const stopAndLeave = (signal: NodeJS.Signals) => {
+        stop()
+        process.kill(process.pid, signal)
+      }
+      for (const signal of SIGNALS) process.on(signal, stopAndLeave)
       const missing = new Promise<'missing'>((resolve) => child.once('error', () => resolve('missing')))
       const ended = new Promise<string>((resolve) => child.once('exit', (code) => resolve(`it ended with ${code}`)))
       const late = new Promise<string>((resolve) => setTimeout(resolve, waitMs, `no answer in ${waitMs / 1000} s`).unref())
       const outcome = await Promise.race([finished.then((why) => why ?? ''), missing, ended, late])
-      if (child.pid !== undefined) end(child.pid)
+      stop()
       if (outcome !== 'missing') return { found, why: outcome }
     }
     return { found, why: `none of ${browser.commands.join(', ')} is installed` }

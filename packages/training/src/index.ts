@@ -4,7 +4,7 @@
  * Nothing here knows the network, the ledger or a clock. Equal input gives equal bits on every machine and backend (spec 5.2, 9.1).
  */
 
-export type { DeclaredModel, InputSpec, LayerSpec, LossSpec, ModelSpec, Tensor } from '@pouw/primitives'
+export type { DeclaredModel, InitializerSpec, InputSpec, LayerSpec, LossSpec, ModelSpec, Tensor } from '@pouw/primitives'
 export { countParameters, declareModel } from '@pouw/primitives'
 export type { Architecture } from './architectures/architecture.ts'
 export { architecture } from './architectures/architecture.ts'
@@ -33,6 +33,7 @@ export { openMap } from './iteration.ts'
 export type { Forward, ForwardOptions } from './layers/build.ts'
 export { buildForward, buildLoss } from './layers/build.ts'
 export { initialStates } from './layers/initial-states.ts'
+export { drawWeights } from './layers/initializers.ts'
 export type { Model } from './layers/model.ts'
 export { defineModel } from './layers/model.ts'
 export { areaUnderCurve, macroAreaUnderCurve } from './metrics/area-under-curve.ts'

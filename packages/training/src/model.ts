@@ -1,7 +1,8 @@
 import { sha256, sha256Hex, utf8 } from '@pouw/crypto'
 import { type Hex, modelNumbers, modelParams, modelSpec, type TaskDocument } from '@pouw/primitives'
-import { type BackendName, graphBytes, initXavier, kernelVersion, roundBf16 } from '@pouw/tensor'
+import { type BackendName, graphBytes, kernelVersion, roundBf16 } from '@pouw/tensor'
 import { initialStates } from './layers/initial-states.ts'
+import { drawWeights } from './layers/initializers.ts'
 import { defineModel, type Model } from './layers/model.ts'
 import { buildPass } from './net/program.ts'
 import { buildProposal, isPlain } from './optimizers/proposal.ts'
@@ -17,7 +18,7 @@ export function modelOf(doc: TaskDocument): Model {
 /** The weights every miner of a task starts from (A25): seeded by the document, so nobody chooses them and nobody sends them. */
 export function initialWeights(doc: TaskDocument): Float32Array {
   const { magnitude, seed } = doc.ml.model.initializer
-  return initXavier(modelOf(doc), sha256(utf8(seed)), magnitude)
+  return drawWeights(modelOf(doc), sha256(utf8(seed)), magnitude)
 }
 
 /** The same with the running statistics that every miner starts from, as they travel (decision 0020). */

@@ -76,7 +76,7 @@ export function declareLayer(
       return { shape: [...x, layer.width], parameters: [['weight', [layer.vocabulary, layer.width]]] }
     case 'position': {
       sequence('position', x)
-      return layer.kind === 'sinusoidal' ? { shape: x } : { shape: x, parameters: [['weight', x]] }
+      return layer.kind === 'sinusoidal' ? { shape: x, states: [['sinusoids', x]] } : { shape: x, parameters: [['weight', x]] }
     }
     case 'class-token': {
       const [time, width] = sequence('class-token', x)

@@ -1,7 +1,6 @@
 import { binary32, type Check, either, integer, list, literal, object, optional, text, truth, variant } from '../schema.ts'
-import { layersMax } from './declare.ts'
 import type { ClipSpec, OptimizerSpec, ScheduleSpec } from './optimizer.ts'
-import type { Activation, InputSpec, LayerSpec, LossSpec, ModelSpec, Pair } from './spec.ts'
+import type { Activation, InitializerSpec, LayerSpec, Pair } from './spec.ts'
 
 // Keys and ranges of the layer language as canonical documents hold it. Whether layers fit each other is `declareModel`'s business.
 
@@ -13,7 +12,32 @@ const activation: Check<Activation> = literal('identity', 'relu', 'leaky-relu', 
 const small = binary32(1e-12, 1)
 const fraction = binary32(0, 1)
 
-const common = { id, inputs: optional(list(id, 1, 64)), segment: optional(id) }
+const positive = binary32(1e-12, 1e6)
+const factor = optional(literal('in', 'out', 'average'))
+const named = (name: InitializerSpec['name'], own: Record<string, Check<unknown>> = {}): readonly [string, Check<InitializerSpec>] => [
+  name,
+  object<Record<string, unknown>>({ name: literal(name), ...own }) as unknown as Check<InitializerSpec>,
+]
+const initializers: { readonly [name: string]: Check<InitializerSpec> } = Object.fromEntries([
+  named('zero'),
+  named('one'),
+  named('bilinear'),
+  named('constant', { value: binary32(-1e6, 1e6) }),
+  named('uniform', { scale: optional(positive) }),
+  named('normal', { sigma: optional(positive) }),
+  named('orthogonal', { scale: optional(positive) }),
+  named('xavier', { magnitude: optional(positive), factor, distribution: optional(literal('uniform', 'normal')) }),
+  named('msra-prelu', { slope: optional(binary32(0, 1e6)), factor }),
+  named('lstm-bias', { forget: optional(binary32(-1e6, 1e6)) }),
+])
+const init: Check<InitializerSpec> = (value, path) => {
+  const name = (value as { name?: unknown } | null)?.name
+  if (typeof name !== 'string' || !Object.hasOwn(initializers, name))
+    throw new TypeError(`${path}.name: expected one of ${Object.keys(initializers).join(', ')}, received ${String(name)}`)
+  return initializers[name]!(value, path)
+}
+
+const common = { init: optional(init), biasInit: optional(init), id, inputs: optional(list(id, 1, 64)), segment: optional(id) }
 const biased = { bias: optional(truth), activation: optional(activation) }
 
 /** A layer with these keys beside those that every layer has. */
@@ -81,32 +105,6 @@ export const layerSchema: Check<LayerSpec> = variant<LayerSpec>(
   ]),
   'dense',
 )
-
-const input: Check<InputSpec> = either<InputSpec, InputSpec>(
-  'features of a shape, or tokens',
-  object<Extract<InputSpec, { kind: 'features' }>>({ kind: literal('features'), shape: list(extent, 1, 8) }),
-  object<Extract<InputSpec, { kind: 'tokens' }>>({ kind: literal('tokens'), length: extent, vocabulary: extent }),
-)
-
-const loss: Check<LossSpec> = variant<LossSpec>({
-  ...Object.fromEntries(
-    (['softmax-cross-entropy', 'binary-cross-entropy', 'mean-squared-error'] as const).map((type) => [
-      type,
-      object<{ type: typeof type }>({ type: literal(type) }) as unknown as Check<LossSpec>,
-    ]),
-  ),
-  huber: object<{ type: 'huber'; delta?: number | undefined }>({
-    type: literal('huber'),
-    delta: optional(binary32(1e-12, 1e12)),
-  }) as Check<LossSpec>,
-})
-
-/** A whole model from untrusted JSON. Whether its layers fit is `declareModel`'s business. */
-export const modelSchema: Check<ModelSpec> = object<ModelSpec>({
-  input,
-  layers: list(layerSchema, 1, layersMax),
-  loss,
-} as { [K in keyof ModelSpec]: Check<ModelSpec[K]> })
 
 const clip: Check<ClipSpec> = object<ClipSpec>({ type: literal('norm', 'value'), max: binary32(1e-12, 1e12) })
 const decay = { weightDecay: optional(fraction), clip: optional(clip) }

@@ -25,10 +25,36 @@ export type LossSpec =
 
 export type Activation = 'identity' | 'relu' | 'leaky-relu' | 'gelu' | 'silu' | 'tanh' | 'sigmoid' | 'softmax'
 
+/** docs/arithmetic/initializers.md */
+export type InitializerSpec =
+  | { readonly name: 'zero' | 'one' | 'bilinear' }
+  | { readonly name: 'constant'; readonly value: number }
+  /** Default 0.07. */
+  | { readonly name: 'uniform'; readonly scale?: number }
+  /** Default 0.01. */
+  | { readonly name: 'normal'; readonly sigma?: number }
+  /** Default 1.414. */
+  | { readonly name: 'orthogonal'; readonly scale?: number }
+  /** Defaults 3, average and uniform. */
+  | {
+      readonly name: 'xavier'
+      readonly magnitude?: number
+      readonly factor?: 'in' | 'out' | 'average'
+      readonly distribution?: 'uniform' | 'normal'
+    }
+  /** He et al. 2015, normal. Defaults 0.25 and average. */
+  | { readonly name: 'msra-prelu'; readonly slope?: number; readonly factor?: 'in' | 'out' | 'average' }
+  /** Default 1. */
+  | { readonly name: 'lstm-bias'; readonly forget?: number }
+
 interface Common {
   readonly id: string
   /** Ids of earlier layers, or `input`. Default: the layer before. */
   readonly inputs?: readonly string[]
+  /** What its weights start from, vectors apart. Default: Xavier's, with the task's or run's magnitude. */
+  readonly init?: InitializerSpec
+  /** What its bias starts from. Default 0. */
+  readonly biasInit?: InitializerSpec
   /** Layers of one segment are computed again on the way back where a task asks for checkpointing. */
   readonly segment?: string
 }

@@ -139,8 +139,7 @@ function append(node: Append, layer: LayerSpec, shapes: readonly Shape[]): void 
       node('Gather', [parameter('weight', [layer.vocabulary, layer.width]), input])
       return
     case 'position':
-      if (layer.kind === 'sinusoidal') throw new RangeError('position: expected kind learned, received sinusoidal, which has no operation')
-      node('Add', [input, parameter('weight', x)])
+      node('Add', [input, parameter(layer.kind === 'sinusoidal' ? 'sinusoids' : 'weight', x)])
       return
     case 'class-token': {
       // One row for each sample: its count is known when the model runs.

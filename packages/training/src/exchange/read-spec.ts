@@ -18,6 +18,14 @@ const oneOf =
 
 const activations: readonly Activation[] = ['identity', 'relu', 'leaky-relu', 'gelu', 'silu', 'tanh', 'sigmoid', 'softmax']
 
+/** Texts and numbers by name; which ones, an initialiser says when it draws. */
+const initializer: Check = (value) =>
+  typeof value === 'object' &&
+  value !== null &&
+  'name' in value &&
+  text(value.name) &&
+  Object.values(value).every((one) => text(one) || number(one))
+
 /** A key means the same in every type of layer that has it. */
 const KEYS = {
   id: text,
@@ -48,9 +56,11 @@ const KEYS = {
   shape: many(whole),
   order: many(whole),
   slope: number,
+  init: initializer,
+  biasInit: initializer,
 } satisfies Record<string, Check>
 
-const common = ['id', 'type', 'inputs', 'segment']
+const common = ['id', 'type', 'inputs', 'segment', 'init', 'biasInit']
 const epsilon = ['epsilon?']
 /** Keys of each type; those with a question mark may be left out. */
 const LAYERS: Readonly<Record<LayerSpec['type'] & string, readonly string[]>> = {

@@ -107,9 +107,9 @@ export function buildLayer(graph: Graph, layer: LayerSpec, parts: LayerParts): V
     case 'embedding':
       return embedding(graph, parameters[0]!, x)
     case 'position': {
-      if (layer.kind === 'sinusoidal') throw new RangeError('position: expected kind learned, received sinusoidal, which has no operation')
+      const table = layer.kind === 'sinusoidal' ? states[0]! : parameters[0]!
       // One row of all positions, so that a bias of that width adds them.
-      const sum = addBias(graph, flatten(graph, x), reshape(graph, parameters[0]!, [-1]))
+      const sum = addBias(graph, flatten(graph, x), reshape(graph, table, [-1]))
       return reshape(graph, sum, x.shape)
     }
     case 'class-token':

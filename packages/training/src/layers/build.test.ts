@@ -104,10 +104,3 @@ test('the built graph has the declared shapes', () => {
     expect(forward.states.map(({ shape }) => shape)).toEqual(declared.states.map(({ shape }) => [...shape]))
   }
 })
-
-test("sines have no operation and are refused by the layer's name", () => {
-  const layers: LayerSpec[] = [{ id: 'place', type: 'position', kind: 'sinusoidal' }]
-  expect(() => buildForward(createGraph(), model([3, 4], layers), 2)).toThrow(
-    /^layer place: position: expected kind learned, received sinusoidal/,
-  )
-})

@@ -1,6 +1,7 @@
 import { sha256, utf8 } from '@pouw/crypto'
 import type { InputSpec, LayerSpec, LossSpec, ModelSpec, OptimizerSpec, ScheduleSpec } from '@pouw/primitives'
-import { initXavier, type Profile } from '@pouw/tensor'
+import type { Profile } from '@pouw/tensor'
+import { drawWeights } from '../layers/initializers.ts'
 import { defineModel, type Model } from '../layers/model.ts'
 import { createNet, createThreadedNet, type Net } from '../net/net.ts'
 import { rateOf } from '../optimizers/rate.ts'
@@ -74,7 +75,7 @@ export interface TrainOptions {
   readonly schedule?: ScheduleSpec
   /** Decides initial weights, order and dropout. Default `pouw`. */
   readonly seed?: string
-  /** Of Xavier's initial weights. Default 3. */
+  /** Of Xavier's initial weights, where a layer names no initialiser. Default 3. */
   readonly magnitude?: number
   /** Default 1; more need shared memory. They change no bit. */
   readonly threads?: number
@@ -171,7 +172,7 @@ export async function train(model: Model, options: TrainOptions): Promise<Traini
 /** Puts a net at the beginning, or where a state says, and answers the steps done. */
 function begin(net: Net, from: TrainingState | undefined, seed: string, magnitude: number): number {
   if (!from) {
-    net.weights.set(initXavier(net.model, sha256(utf8(seed)), magnitude))
+    net.weights.set(drawWeights(net.model, sha256(utf8(seed)), magnitude))
     return 0
   }
   const parts = [
