@@ -34,7 +34,8 @@ export function buildForward(graph: Graph, spec: ModelSpec, rows: number, { trai
   const states: Value[] = []
   let zeros: Value | undefined
 
-  for (const [position, { layer, inputs, ...declared }] of model.layers.entries()) {
+  const append = (position: number) => {
+    const { layer, inputs, ...declared } = model.layers[position]!
     const own = declared.parameters.map(({ name, shape }) => graph.parameter(name, shape))
     const kept = declared.states.map(({ name, shape }) => graph.state(name, shape))
     parameters.push(...own)
@@ -56,6 +57,17 @@ export function buildForward(graph: Graph, spec: ModelSpec, rows: number, { trai
         ),
       ),
     )
+  }
+  // Layers of one segment that follow one another are forgotten and computed again together.
+  for (let position = 0; position < model.layers.length; ) {
+    const { segment } = model.layers[position]!.layer
+    const start = position++
+    while (segment !== undefined && model.layers[position]?.layer.segment === segment) position++
+    const run = () => {
+      for (let at = start; at < position; at++) append(at)
+    }
+    if (segment === undefined) run()
+    else graph.segment(run)
   }
   return { output: values.get(spec.layers.at(-1)!.id)!, parameters, states, inputs: { data, zeros } }
 }
