@@ -177,7 +177,7 @@ export function createComputer(options: ComputerOptions): Computer {
     }
     const startedUs = nowUs()
     const result = trainer.iterate({ maps: job.maps, batch: job.batch, rate: job.rate })
-    if (!result.ok) return refused(result.code)
+    if (!result.ok) return refused(result.code, result.layer)
     const trainedUs = nowUs()
     const { map, loss, accuracy, overdrive, endModelHash, endResidualHash } = result
     const win = job.mining && map.length > 0 ? tryNonces(job, job.mining, result) : undefined
@@ -261,8 +261,8 @@ export function createComputer(options: ComputerOptions): Computer {
   }
 }
 
-function refused(code: string): JobResult {
-  return { kind: 'refused', code }
+function refused(code: string, layer?: string): JobResult {
+  return { kind: 'refused', code, ...(layer !== undefined && { layer }) }
 }
 
 function openSegments(document: TaskDocument, blobs: readonly Uint8Array[]): SegmentData[] | undefined {

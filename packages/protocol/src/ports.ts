@@ -198,4 +198,4 @@ export type JobResult =
   | { readonly kind: 'evaluate'; readonly loss: number; readonly accuracy: number; readonly commonestShare: number }
   | { readonly kind: 'cut-batches'; readonly hashes: readonly Hex[]; readonly batches: readonly Uint8Array[] }
   | { readonly kind: 'commit-data'; readonly commitments: readonly Hex[]; readonly segments: readonly Uint8Array[] }
-  | { readonly kind: 'refused'; readonly code: string }
+  | { readonly kind: 'refused'; readonly code: string; readonly layer?: string }

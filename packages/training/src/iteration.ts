@@ -29,6 +29,8 @@ export interface IterationOutput extends StepOutput {
 export interface IterationFailure {
   readonly ok: false
   readonly code: 'not-finite' | 'bad-map' | 'bad-batch' | 'bad-start'
+  /** Of `not-finite`: the first layer that makes such a number, where a layer does. */
+  readonly layer?: string
 }
 
 /** Samples in the stored type: features `[batch, features]`, labels `[batch]`. */

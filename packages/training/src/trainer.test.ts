@@ -283,3 +283,14 @@ test('a task of other kernels or another program is refused by name', () => {
     expect(() => createTrainer(other, TASK, TICKETS[0]!)).toThrow(`arithmetic.${key}: expected ${task.arithmetic![key]}`)
   }
 })
+
+test('an iteration that leaves the finite says in which layer', () => {
+  const trainer = createTrainer(doc, TASK, TICKETS[0]!)
+  trainer.restore(
+    0,
+    trainer.weights.map((weight) => weight * 1e30),
+    trainer.residual.slice(),
+  )
+  const result = trainer.iterate({ maps: [], batch: batches[0]!.bytes, rate: 0.1 })
+  expect(result).toEqual({ ok: false, code: 'not-finite', layer: 'output' })
+})

@@ -103,7 +103,8 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
       const output = step(net, rules, maps, batch, { sequence: sequence + 1, rate: input.rate, key })
       if (!output) {
         worthless = true
-        return { ok: false, code: 'not-finite' }
+        const layer = net.nonFiniteLayer()
+        return { ok: false, code: 'not-finite', ...(layer !== undefined && { layer }) }
       }
       sequence++
       return {

@@ -274,7 +274,8 @@ export function createMinerRun(
         if (closed) return
         if (result.kind !== 'iterate') {
           broken = true
-          context.emit('training-broken', { taskId, sequence, code: result.kind === 'refused' ? result.code : result.kind })
+          const { code, layer } = result.kind === 'refused' ? result : { code: result.kind, layer: undefined }
+          context.emit('training-broken', { taskId, sequence, code, ...(layer !== undefined && { layer }) })
           return
         }
         iterated(sequence, due, cut, peers, startedMs, result, again && known, ripe)
