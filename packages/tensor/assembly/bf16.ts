@@ -6,7 +6,7 @@
  */
 // @ts-ignore: decorator
 @inline
-function hiddenZero(x: usize): u32 {
+export function hiddenZero(x: usize): u32 {
   return <u32>x & 3
 }
 
@@ -66,8 +66,8 @@ function towards(x: v128, chance: v128, low: v128, exponent: v128): v128 {
   return v128.bitselect(x, cut, whole)
 }
 
-const MIX1: u32 = 0x7feb352d
-const MIX2: u32 = 0x846ca68b
+export const MIX1: u32 = 0x7feb352d
+export const MIX2: u32 = 0x846ca68b
 
 /** The mixing function of docs/arithmetic/bf16x.md in four lanes. */
 // @ts-ignore: decorator
@@ -78,7 +78,7 @@ export function scramble4(x: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function scramble(x: v128, mix1: v128, mix2: v128): v128 {
+export function scramble(x: v128, mix1: v128, mix2: v128): v128 {
   let h = v128.xor(x, i32x4.shr_u(x, 16))
   h = i32x4.mul(h, mix1)
   h = v128.xor(h, i32x4.shr_u(h, 15))

@@ -1,6 +1,6 @@
 // From binary32 to int8 numbers with one exponent, and from int32 sums back (docs/arithmetic/int8x.md).
 
-import { scramble4 } from './bf16'
+import { hiddenZero, MIX1, MIX2, scramble, scramble4 } from './bf16'
 import { barrier, share } from './threads'
 
 /** out = the largest bits of any magnitude; a NaN's are larger than infinity's. Words: n, x, out, scratch (one a thread). */
@@ -53,35 +53,65 @@ export function quantize(at: usize, thread: u32, threads: u32): void {
     memory.fill(out + first, 0, <usize>(end - first))
     return
   }
-  const scale = f32x4.splat(powerOfTwo(-unitExponent(largest)))
-  let seed = i32x4.splat(0)
-  if (keys != 0) {
-    seed = scramble4(v128.xor(i32x4.splat(load<i32>(at, 20)), v128.load32_splat(keys)))
-    seed = scramble4(v128.xor(seed, v128.load32_splat(keys, 4)))
+  const scale = powerOfTwo(-unitExponent(largest))
+  if (keys == 0) toNearest(x, out, first, end, scale)
+  else toDrawn(x, out, first, end, scale, seedOf(load<i32>(at, 20), load<i32>(keys), load<i32>(keys, 4)))
+}
+
+function seedOf(stream: i32, low: i32, high: i32): v128 {
+  return scramble4(v128.xor(scramble4(i32x4.splat(stream ^ low)), i32x4.splat(high)))
+}
+
+function toNearest(x: usize, out: usize, first: u32, end: u32, scale: f32): void {
+  const scales = f32x4.splat(scale)
+  const bound = f32x4.splat(127 + <f32>hiddenZero(x))
+  let i = first
+  for (; i + 4 <= end; i += 4) storeFour(out + i, limited(f32x4.nearest(f32x4.mul(v128.load(x + (<usize>i << 2)), scales)), bound))
+  for (; i < end; i++) {
+    const q = limited(f32x4.nearest(f32x4.mul(v128.load32_splat(x + (<usize>i << 2)), scales)), bound)
+    store<i8>(out + i, <i8>i32x4.extract_lane(q, 0))
   }
-  const chance = keys != 0
+}
+
+function toDrawn(x: usize, out: usize, first: u32, end: u32, scale: f32, seed: v128): void {
+  const zero = hiddenZero(x)
+  const scales = f32x4.splat(scale)
+  const bound = f32x4.splat(127 + <f32>zero)
+  const part = f32x4.splat(<f32>(1.0 / 65536) + <f32>zero)
+  const mix1 = i32x4.splat(MIX1 ^ zero)
+  const mix2 = i32x4.splat(MIX2 ^ zero)
+  const low = i32x4.splat(0xffff ^ zero)
+  const four = i32x4.splat(4 ^ zero)
+  let index = i32x4.add(i32x4.splat(first), i32x4(0, 1, 2, 3))
   let i = first
   for (; i + 4 <= end; i += 4) {
-    const q = units(v128.load(x + (<usize>i << 2)), scale, chance, v128.xor(seed, i32x4.add(i32x4.splat(i), i32x4(0, 1, 2, 3))))
-    const narrow = i16x8.narrow_i32x4_s(q, q)
-    v128.store32_lane(out + i, i8x16.narrow_i16x8_s(narrow, narrow), 0)
+    const chance = v128.and(scramble(v128.xor(seed, index), mix1, mix2), low)
+    storeFour(out + i, drawn(v128.load(x + (<usize>i << 2)), scales, chance, part, bound))
+    index = i32x4.add(index, four)
   }
   for (; i < end; i++) {
-    const q = units(v128.load32_splat(x + (<usize>i << 2)), scale, chance, v128.xor(seed, i32x4.splat(i)))
-    store<i8>(out + i, <i8>i32x4.extract_lane(q, 0))
+    const chance = v128.and(scramble(v128.xor(seed, i32x4.splat(i)), mix1, mix2), low)
+    store<i8>(out + i, <i8>i32x4.extract_lane(drawn(v128.load32_splat(x + (<usize>i << 2)), scales, chance, part, bound), 0))
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function units(x: v128, scale: v128, chance: bool, seed: v128): v128 {
-  const scaled = f32x4.mul(x, scale)
-  let whole = f32x4.nearest(scaled)
-  if (chance) {
-    const share16 = f32x4.convert_i32x4_u(v128.and(scramble4(seed), i32x4.splat(0xffff)))
-    whole = f32x4.floor(f32x4.add(scaled, f32x4.mul(share16, f32x4.splat(1.0 / 65536))))
-  }
-  return i32x4.trunc_sat_f32x4_s(f32x4.min(f32x4.max(whole, f32x4.splat(-127)), f32x4.splat(127)))
+function drawn(x: v128, scale: v128, chance: v128, part: v128, bound: v128): v128 {
+  return limited(f32x4.floor(f32x4.add(f32x4.mul(x, scale), f32x4.mul(f32x4.convert_i32x4_u(chance), part))), bound)
+}
+
+// @ts-ignore: decorator
+@inline
+function limited(whole: v128, bound: v128): v128 {
+  return i32x4.trunc_sat_f32x4_s(f32x4.pmin(bound, f32x4.pmax(f32x4.neg(bound), whole)))
+}
+
+// @ts-ignore: decorator
+@inline
+function storeFour(out: usize, q: v128): void {
+  const narrow = i16x8.narrow_i32x4_s(q, q)
+  v128.store32_lane(out, i8x16.narrow_i16x8_s(narrow, narrow), 0)
 }
 
 /** y = fl(fl(fl(c) 2^h) 2^(e - h)), e the sum of both operands' unit exponents and h its half, rounded down; NaN if an operand is not finite. Words: n, c, largest of A, of B, y. */
