@@ -51,10 +51,10 @@ export function lineChart({ title, xLabel, yLabel, series, width = 720, height =
   const top = 48 + legend.height
   const bottom = height - 56
   if (bottom - top < 40) throw new RangeError(`lineChart: expected a height from ${top + 96} for this legend, received ${height}`)
-  const y = roundTicks(ys.least, ys.most, Math.max(2, Math.min(8, Math.floor((bottom - top) / 45))), true)
+  const y = roundTicks(ys.least, ys.most, Math.max(3, Math.min(8, Math.floor((bottom - top) / 45))), true)
   const left = Math.round(40 + CHARACTER * Math.max(...y.labels.map((label) => label.length)))
   const right = width - 24
-  const x = roundTicks(xs.least, xs.most, Math.max(2, Math.min(10, Math.floor((right - left) / 80))), false)
+  const x = roundTicks(xs.least, xs.most, Math.max(3, Math.min(10, Math.floor((right - left) / 80))), false)
   const [floor, ceiling] = [y.values[0]!, y.values.at(-1)!]
   const across = (value: number) => short(left + ((right - left) * (value - xs.least)) / (xs.most - xs.least))
   const up = (value: number) => short(bottom - ((bottom - top) * (value - floor)) / (ceiling - floor))

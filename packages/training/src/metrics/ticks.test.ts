@@ -7,7 +7,7 @@ const range = fc
     fc.integer({ min: -9999, max: 9999 }),
     fc.integer({ min: 1, max: 9999 }),
     fc.integer({ min: -40, max: 40 }),
-    fc.integer({ min: 2, max: 10 }),
+    fc.integer({ min: 3, max: 10 }),
   )
   .map(([from, width, power, count]) => ({ least: Number(`${from}e${power}`), most: Number(`${from + width}e${power}`), count }))
 

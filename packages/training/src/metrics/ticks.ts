@@ -7,7 +7,7 @@ export interface Ticks {
 
 /**
  * Every multiple of 1, 2 or 5 times a power of ten in [least, most], `count` of them or a few fewer; with `outer` also the next one on either side, unless
- * the end itself is one.
+ * the end itself is one. `count` is 3 or more: then at least one lies inside, as no step is above 5/6 of the range.
  *
  * From a million on, or with more than four decimals, the text is scientific. Multiples are integers until they are written, so each value is its text's nearest binary64 number.
  */
