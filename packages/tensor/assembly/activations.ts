@@ -1,60 +1,66 @@
 // Activations of four values from + - * / and bits only (docs/arithmetic/transcendentals.md).
 
+import { kept, ONE } from './constants'
 import { exp4 } from './exponential'
 import { logistic4, logisticSlope4 } from './logistic'
 
 // tanh(x) = x + x z P(z), z = x x, below 0.625: the Chebyshev interpolant of (tanh(x) / x - 1) / z.
-const T0: f32 = reinterpret<f32>(0xbeaaaaab)
-const T1: f32 = reinterpret<f32>(0x3e088875)
-const T2: f32 = reinterpret<f32>(0xbd5d0462)
-const T3: f32 = reinterpret<f32>(0x3cb254b9)
-const T4: f32 = reinterpret<f32>(0xbc08b4ff)
-const T5: f32 = reinterpret<f32>(0x3b1641aa)
+const T0: usize = memory.data<u32>([0xbeaaaaab])
+const T1: usize = memory.data<u32>([0x3e088875])
+const T2: usize = memory.data<u32>([0xbd5d0462])
+const T3: usize = memory.data<u32>([0x3cb254b9])
+const T4: usize = memory.data<u32>([0xbc08b4ff])
+const T5: usize = memory.data<u32>([0x3b1641aa])
 // gelu in its tanh form is x sigmoid(x (G0 + G1 x x)); each constant's first twelve bits and the rest; G2 = 3 G1.
-const G0: f32 = reinterpret<f32>(0x3fcc422a)
-const G0_HIGH: f32 = reinterpret<f32>(0x3fcc4000)
-const G0_LOW: f32 = reinterpret<f32>(0x388a67a8)
-const G1: f32 = reinterpret<f32>(0x3d922279)
-const G1_HIGH: f32 = reinterpret<f32>(0x3d922000)
-const G1_LOW: f32 = reinterpret<f32>(0x369e549b)
-const G2: f32 = reinterpret<f32>(0x3e5b33b6)
+const G0: usize = memory.data<u32>([0x3fcc422a])
+const G0_HIGH: usize = memory.data<u32>([0x3fcc4000])
+const G0_LOW: usize = memory.data<u32>([0x388a67a8])
+const G1: usize = memory.data<u32>([0x3d922279])
+const G1_HIGH: usize = memory.data<u32>([0x3d922000])
+const G1_LOW: usize = memory.data<u32>([0x369e549b])
+const G2: usize = memory.data<u32>([0x3e5b33b6])
 // Below -110, and gelu below -11, the result is -0; above 60, and 6, the sigmoid is 1.
-const LEAST: f32 = -110
-const MOST: f32 = 60
-const GELU_LEAST: f32 = -11
-const GELU_MOST: f32 = 6
+const LEAST: usize = memory.data<f32>([-110])
+const MOST: usize = memory.data<f32>([60])
+const GELU_LEAST: usize = memory.data<f32>([-11])
+const GELU_MOST: usize = memory.data<f32>([6])
+
+const TWO: usize = memory.data<f32>([2])
+const SMALL: usize = memory.data<f32>([0.625])
+const SIGN: usize = memory.data<u32>([0x80000000])
+const TWELVE_BITS: usize = memory.data<u32>([0xfffff000])
 
 // @ts-ignore: decorator
 @inline
 export function tanh4(x: v128): v128 {
-  const one = f32x4.splat(1)
+  const one = kept(ONE)
   const z = f32x4.mul(x, x)
-  let p = f32x4.add(f32x4.mul(f32x4.splat(T5), z), f32x4.splat(T4))
-  p = f32x4.add(f32x4.mul(p, z), f32x4.splat(T3))
-  p = f32x4.add(f32x4.mul(p, z), f32x4.splat(T2))
-  p = f32x4.add(f32x4.mul(p, z), f32x4.splat(T1))
-  p = f32x4.add(f32x4.mul(p, z), f32x4.splat(T0))
+  let p = f32x4.add(f32x4.mul(kept(T5), z), kept(T4))
+  p = f32x4.add(f32x4.mul(p, z), kept(T3))
+  p = f32x4.add(f32x4.mul(p, z), kept(T2))
+  p = f32x4.add(f32x4.mul(p, z), kept(T1))
+  p = f32x4.add(f32x4.mul(p, z), kept(T0))
   const small = f32x4.add(x, f32x4.mul(x, f32x4.mul(z, p)))
   const size = f32x4.abs(x)
   const e = exp4(f32x4.add(size, size))
-  const big = f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(e, one)))
-  const signed = v128.or(big, v128.and(x, f32x4.splat(-0.0)))
-  return v128.bitselect(small, signed, f32x4.lt(size, f32x4.splat(0.625)))
+  const big = f32x4.sub(one, f32x4.div(kept(TWO), f32x4.add(e, one)))
+  const signed = v128.or(big, v128.and(x, kept(SIGN)))
+  return v128.bitselect(small, signed, f32x4.lt(size, kept(SMALL)))
 }
 
 // @ts-ignore: decorator
 @inline
 function sigmoid4(x: v128): v128 {
-  const v = f32x4.pmin(f32x4.pmax(x, f32x4.splat(LEAST)), f32x4.splat(MOST))
-  return logistic4(f32x4.splat(1), v, v, f32x4.splat(0))
+  const v = f32x4.pmin(f32x4.pmax(x, kept(LEAST)), kept(MOST))
+  return logistic4(kept(ONE), v, v, f32x4.splat(0))
 }
 
 /** The slope, or the value: x / (1 + e^-x) has one rounding less than x sigmoid(x). */
 // @ts-ignore: decorator
 @inline
 function silu4(x: v128, slope: bool): v128 {
-  const above = f32x4.pmax(x, f32x4.splat(LEAST))
-  const v = f32x4.pmin(above, f32x4.splat(MOST))
+  const above = f32x4.pmax(x, kept(LEAST))
+  const v = f32x4.pmin(above, kept(MOST))
   return slope ? logisticSlope4(v, v, v, f32x4.splat(0)) : logistic4(above, v, v, f32x4.splat(0))
 }
 
@@ -62,7 +68,7 @@ function silu4(x: v128, slope: bool): v128 {
 // @ts-ignore: decorator
 @inline
 function twelveBits4(x: v128): v128 {
-  return v128.and(x, i32x4.splat(0xfffff000))
+  return v128.and(x, kept(TWELVE_BITS))
 }
 
 /**
@@ -72,22 +78,22 @@ function twelveBits4(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function gelu4(number: v128, slope: bool): v128 {
-  const above = f32x4.pmax(number, f32x4.splat(GELU_LEAST))
-  const x = f32x4.pmin(above, f32x4.splat(GELU_MOST))
+  const above = f32x4.pmax(number, kept(GELU_LEAST))
+  const x = f32x4.pmin(above, kept(GELU_MOST))
   const x1 = twelveBits4(x)
   const x2 = f32x4.sub(x, x1)
   const z = f32x4.mul(x, x)
   const z1 = twelveBits4(z)
   const z2 = f32x4.add(f32x4.sub(f32x4.mul(x1, x1), z1), f32x4.mul(x2, f32x4.add(x, x1)))
-  const w = f32x4.add(f32x4.splat(G0), f32x4.mul(f32x4.splat(G1), z))
+  const w = f32x4.add(kept(G0), f32x4.mul(kept(G1), z))
   const w1 = twelveBits4(w)
-  const small = f32x4.add(f32x4.add(f32x4.mul(f32x4.splat(G1_HIGH), z2), f32x4.mul(f32x4.splat(G1_LOW), z)), f32x4.splat(G0_LOW))
-  const w2 = f32x4.add(f32x4.sub(f32x4.mul(f32x4.splat(G1_HIGH), z1), f32x4.sub(w1, f32x4.splat(G0_HIGH))), small)
+  const small = f32x4.add(f32x4.add(f32x4.mul(kept(G1_HIGH), z2), f32x4.mul(kept(G1_LOW), z)), kept(G0_LOW))
+  const w2 = f32x4.add(f32x4.sub(f32x4.mul(kept(G1_HIGH), z1), f32x4.sub(w1, kept(G0_HIGH))), small)
   const high = f32x4.mul(x1, w1)
   const low = f32x4.add(f32x4.mul(x1, w2), f32x4.mul(x2, w))
   const v = f32x4.add(high, low)
   if (!slope) return logistic4(above, v, high, low)
-  return logisticSlope4(f32x4.mul(x, f32x4.add(f32x4.splat(G0), f32x4.mul(f32x4.splat(G2), z))), v, high, low)
+  return logisticSlope4(f32x4.mul(x, f32x4.add(kept(G0), f32x4.mul(kept(G2), z))), v, high, low)
 }
 
 /** kind: 0 tanh, 1 sigmoid, 2 silu, 3 gelu. */
@@ -103,7 +109,7 @@ function activate4(kind: u32, x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function slope4(kind: u32, v: v128): v128 {
-  const one = f32x4.splat(1)
+  const one = kept(ONE)
   if (kind == 0) return f32x4.sub(one, f32x4.mul(v, v))
   if (kind == 1) return f32x4.mul(v, f32x4.sub(one, v))
   return kind == 2 ? silu4(v, true) : gelu4(v, true)

@@ -1,33 +1,40 @@
 // exp and log from + - * / and bits only (README, "exp and log"); at most 1.03 (exp) and 0.83 (log) units in the last place from the true value.
 
-const LOG2E: f32 = reinterpret<f32>(0x3fb8aa3b)
+import { kept, ONE } from './constants'
+
+const LEAST: usize = memory.data<f32>([-104])
+const MOST: usize = memory.data<f32>([89])
+const LOG2E: usize = memory.data<u32>([0x3fb8aa3b])
 const LN2_HIGH: f32 = 0.693359375 // Ten bits, so a small integer times it is exact.
 const LN2_LOW: f32 = reinterpret<f32>(0xb95e8083)
-const MAGIC: f32 = 12582912 // 1.5 * 2^23: adding it rounds to an integer, ties to even, and leaves it in the low bits.
-const E2: f32 = 0.5
-const E3: f32 = reinterpret<f32>(0x3e2aaa6e)
-const E4: f32 = reinterpret<f32>(0x3d2aaa8d)
-const E5: f32 = reinterpret<f32>(0x3c0905b7)
-const E6: f32 = reinterpret<f32>(0x3ab68885)
+const LN2_HIGHS: usize = memory.data<f32>([0.693359375])
+const LN2_LOWS: usize = memory.data<u32>([0xb95e8083])
+const MAGIC: usize = memory.data<f32>([12582912]) // 1.5 * 2^23: adding it rounds to an integer, ties to even, and leaves it in the low bits.
+const E2: usize = memory.data<f32>([0.5])
+const E3: usize = memory.data<u32>([0x3e2aaa6e])
+const E4: usize = memory.data<u32>([0x3d2aaa8d])
+const E5: usize = memory.data<u32>([0x3c0905b7])
+const E6: usize = memory.data<u32>([0x3ab68885])
+const EXPONENT_MAX: usize = memory.data<u32>([127])
 
 /** Four exponentials; NaN stays NaN, below -104 the result is +0, above 88.72 it is infinity. */
 // @ts-ignore: decorator
 @inline
 export function exp4(value: v128): v128 {
   // pmax and pmin keep their first operand where a comparison is false: NaN stays.
-  const x = f32x4.pmin(f32x4.pmax(value, f32x4.splat(-104)), f32x4.splat(89))
-  const t = f32x4.add(f32x4.mul(x, f32x4.splat(LOG2E)), f32x4.splat(MAGIC))
-  const n = f32x4.sub(t, f32x4.splat(MAGIC))
-  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, f32x4.splat(LN2_HIGH))), f32x4.mul(n, f32x4.splat(LN2_LOW)))
-  let q = f32x4.add(f32x4.mul(f32x4.splat(E6), r), f32x4.splat(E5))
-  q = f32x4.add(f32x4.mul(q, r), f32x4.splat(E4))
-  q = f32x4.add(f32x4.mul(q, r), f32x4.splat(E3))
-  q = f32x4.add(f32x4.mul(q, r), f32x4.splat(E2))
-  const y = f32x4.add(f32x4.add(f32x4.mul(q, f32x4.mul(r, r)), r), f32x4.splat(1))
+  const x = f32x4.pmin(f32x4.pmax(value, kept(LEAST)), kept(MOST))
+  const t = f32x4.add(f32x4.mul(x, kept(LOG2E)), kept(MAGIC))
+  const n = f32x4.sub(t, kept(MAGIC))
+  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, kept(LN2_HIGHS))), f32x4.mul(n, kept(LN2_LOWS)))
+  let q = f32x4.add(f32x4.mul(kept(E6), r), kept(E5))
+  q = f32x4.add(f32x4.mul(q, r), kept(E4))
+  q = f32x4.add(f32x4.mul(q, r), kept(E3))
+  q = f32x4.add(f32x4.mul(q, r), kept(E2))
+  const y = f32x4.add(f32x4.add(f32x4.mul(q, f32x4.mul(r, r)), r), kept(ONE))
   // Two factors, because 2^n alone leaves the exponent range where the result is subnormal or close to infinity.
-  const i = i32x4.sub(t, i32x4.splat(0x4b400000))
+  const i = i32x4.sub(t, kept(MAGIC))
   const half = i32x4.shr_s(i, 1)
-  const one = i32x4.splat(127)
+  const one = kept(EXPONENT_MAX)
   const s0 = i32x4.shl(i32x4.add(half, one), 23)
   const s1 = i32x4.shl(i32x4.add(i32x4.sub(i, half), one), 23)
   return f32x4.mul(f32x4.mul(y, s0), s1)

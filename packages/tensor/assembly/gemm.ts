@@ -124,7 +124,11 @@ function storePart(tile: usize, c: usize, ldc: usize, rows: u32, columns: u32, a
 }
 
 function packA(a: usize, lda: usize, byRow: bool, i0: u32, mc: u32, k0: u32, kc: u32, panel: usize): void {
-  for (let i: u32 = 0; i < mc; i += 4) {
+  let i: u32 = 0
+  if (!byRow) {
+    for (; i + 16 <= mc; i += 16, panel += <usize>kc << 6) copyColumns16(a + <usize>k0 * lda + (<usize>(i0 + i) << 2), lda, kc, panel, <usize>kc << 4)
+  }
+  for (; i < mc; i += 4) {
     const lanes = min(4, mc - i)
     if (byRow) transposeRows(a + <usize>(i0 + i) * lda + (<usize>k0 << 2), lda, lanes, kc, panel, 16)
     else copyColumns(a + <usize>k0 * lda + (<usize>(i0 + i) << 2), lda, lanes, kc, panel, 16)
@@ -133,7 +137,11 @@ function packA(a: usize, lda: usize, byRow: bool, i0: u32, mc: u32, k0: u32, kc:
 }
 
 function packB(b: usize, ldb: usize, byColumn: bool, j0: u32, nc: u32, k0: u32, kc: u32, panel: usize): void {
-  for (let j: u32 = 0; j < nc; j += 8) {
+  let j: u32 = 0
+  if (!byColumn) {
+    for (; j + 16 <= nc; j += 16, panel += <usize>kc << 6) copyLines(b + <usize>k0 * ldb + (<usize>(j0 + j) << 2), ldb, kc, panel, panel + (<usize>kc << 5))
+  }
+  for (; j < nc; j += 8) {
     const left = min(8, nc - j)
     const low = min(4, left)
     const high = left - low
@@ -210,5 +218,30 @@ function copyColumns8(from: usize, ld: usize, kc: u32, to: usize): void {
     v128.store(to, v128.load(from, 16), 16)
     from += ld
     to += 32
+  }
+}
+
+/** Sixteen columns, often one line of the cache, into two panels of eight: rows apart by a power of two would push each other out between visits. */
+function copyLines(from: usize, ld: usize, kc: u32, to: usize, next: usize): void {
+  for (let p: u32 = 0; p < kc; p++) {
+    v128.store(to, v128.load(from))
+    v128.store(to, v128.load(from, 16), 16)
+    v128.store(next, v128.load(from, 32))
+    v128.store(next, v128.load(from, 48), 16)
+    from += ld
+    to += 32
+    next += 32
+  }
+}
+
+/** The same into four panels of four, `apart` bytes from one to the next. */
+function copyColumns16(from: usize, ld: usize, kc: u32, to: usize, apart: usize): void {
+  const to2 = to + 2 * apart
+  for (let p: usize = 0; p < <usize>kc << 4; p += 16) {
+    v128.store(to + p, v128.load(from))
+    v128.store(to + apart + p, v128.load(from, 16))
+    v128.store(to2 + p, v128.load(from, 32))
+    v128.store(to2 + apart + p, v128.load(from, 48))
+    from += ld
   }
 }

@@ -11,6 +11,9 @@ const cases: readonly (readonly [shape: readonly number[], options: PoolingOptio
   [[1, 2, 7, 7], { kernel: [3, 3], stride: [2, 2], padding: [1, 1, 1, 1] }],
   [[2, 1, 5, 6], { kernel: [2, 3], stride: [1, 1] }],
   [[1, 1, 5, 5], { kernel: [5, 5] }],
+  [[2, 2, 9, 15], { kernel: [3, 3], stride: [2, 2], padding: [1, 1, 1, 1] }],
+  [[1, 2, 6, 13], { kernel: [2, 3], stride: [1, 1], padding: [0, 2, 0, 1] }],
+  [[1, 1, 4, 30], { kernel: [2, 2], stride: [1, 3] }],
 ]
 
 for (const [shape, options] of cases) {
@@ -34,6 +37,26 @@ test('the first of equals wins, NaN passes, and zeros around the image do not co
     build: (graph, x) => averagePool(graph, x!, { kernel: [2, 2], stride: [1, 1], padding: [1, 1, 1, 1] }),
   })
   expect(Array.from(mean!)).toEqual([1, 1.5, 2, 2, 3, 4, 3, 4.5, 6])
+})
+
+test('four windows at a time agree with one at a time on equals, zeros of both signs and NaN', async () => {
+  const odd = [0, -0, 1, Number.NaN, 1, -1, Number.POSITIVE_INFINITY, -0, 2, 2, Number.NaN, Number.NEGATIVE_INFINITY]
+  for (const [stride, wide] of [
+    [1, 11],
+    [2, 17],
+    [2, 18],
+  ] as const) {
+    const data = Array.from({ length: 2 * 7 * wide }, (_, i) => odd[(i * i + 3 * i) % odd.length]!)
+    for (const kernel of [
+      [1, 1],
+      [2, 2],
+      [3, 4],
+    ] as const)
+      await checkOperation({
+        operands: [{ shape: [1, 2, 7, wide], data, differentiate: false }],
+        build: (graph, x) => maxPool(graph, x!, { kernel, stride: [2, stride] }),
+      })
+  }
 })
 
 test('what does not fit is refused', () => {
