@@ -35,6 +35,11 @@ export function gemmTN(m: u32, n: u32, k: u32, dy: usize, x: usize, dw: usize, s
  * aByRow: A is stored [m,k] (else [k,m]); bByColumn: B is stored [n,k] (else [k,n]); lda, ldb and ldc are row lengths in bytes.
  */
 export function gemm(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow: bool, b: usize, ldb: usize, bByColumn: bool, c: usize, ldc: usize, scratch: usize): void {
+  gemmInto(m, n, k, a, lda, aByRow, b, ldb, bByColumn, c, ldc, false, scratch)
+}
+
+/** The same, with `add` onto what C holds, as if its chunks were the next ones of one sum. */
+export function gemmInto(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow: bool, b: usize, ldb: usize, bByColumn: bool, c: usize, ldc: usize, add: bool, scratch: usize): void {
   const blockA = scratch
   const blockB = scratch + B_BLOCK
   const tile = scratch + TILE
@@ -53,10 +58,10 @@ export function gemm(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow: bool,
             const panelA = blockA + ((<usize>i * kc) << 2)
             const target = origin + <usize>i * ldc + (<usize>j << 2)
             if (mc - i >= 4 && nc - j >= 8) {
-              multiplyTile(kc, panelA, panelB, target, ldc, k0 > 0)
+              multiplyTile(kc, panelA, panelB, target, ldc, add || k0 > 0)
             } else {
               multiplyTile(kc, panelA, panelB, tile, 32, false)
-              storePart(tile, target, ldc, min(4, mc - i), min(8, nc - j), k0 > 0)
+              storePart(tile, target, ldc, min(4, mc - i), min(8, nc - j), add || k0 > 0)
             }
           }
         }
@@ -66,7 +71,7 @@ export function gemm(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow: bool,
 }
 
 /** c[4,8] = (or +=) the sum over kc of a panel of A times a panel of B, ascending, from +0. */
-function multiplyTile(kc: u32, a: usize, b: usize, c: usize, ldc: usize, add: bool): void {
+export function multiplyTile(kc: u32, a: usize, b: usize, c: usize, ldc: usize, add: bool): void {
   let c00 = f32x4.splat(0)
   let c01 = f32x4.splat(0)
   let c10 = f32x4.splat(0)

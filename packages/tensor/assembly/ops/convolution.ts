@@ -1,5 +1,7 @@
 import { convolve, convolveInput, convolveWeight } from '../convolve'
 import { averagePool, maxPool, maxPoolBackward } from '../pooling'
+import { winograd } from '../winograd'
+import { winogradWeight } from '../winograd-weight'
 
 /** Family 2, windows over images. */
 export function convolution(code: u32, at: usize, thread: u32, threads: u32): void {
@@ -12,6 +14,12 @@ export function convolution(code: u32, at: usize, thread: u32, threads: u32): vo
       break
     case 0x203:
       convolveWeight(at, thread, threads)
+      break
+    case 0x204:
+      winograd(at, thread, threads)
+      break
+    case 0x205:
+      winogradWeight(at, thread, threads)
       break
     case 0x210:
       maxPool(at, thread, threads)

@@ -4,6 +4,7 @@ import { int8Convolution } from './int8-convolution.ts'
 import { gemmScratchBytes } from './matmul.ts'
 import { operand } from './round-bf16.ts'
 import { expectDType } from './rows.ts'
+import { isWinograd, winograd } from './winograd.ts'
 
 export interface ConvolutionOptions {
   /** [vertical, horizontal], default 1. */
@@ -25,6 +26,10 @@ export function conv2d(graph: Graph, x: Value, w: Value, options: ConvolutionOpt
   const { stride = [1, 1], padding = [0, 0, 0, 0], dilation = [1, 1], groups = 1 } = options
   const attributes = { stride, padding, dilation, groups }
   if (graph.profile === 'int8x') return int8Convolution(graph, x, w, attributes)
+  if (graph.profile === 'f32' && x.shape.length === 4 && w.shape.length === 4 && isWinograd(x.shape, w.shape, attributes)) {
+    expectDType('conv2d', x, 'f32')
+    return winograd(graph, x, w, padding)
+  }
   return graph.one(convolutionOp, [operand(graph, x), operand(graph, w)], attributes)
 }
 

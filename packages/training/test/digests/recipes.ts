@@ -58,11 +58,11 @@ const cnn: ModelSpec = {
 const resnet: ModelSpec = {
   input: { kind: 'features', shape: [3, 8, 8] },
   layers: [
-    { id: 'stem', type: 'conv2d', filters: 8, kernel: 3, padding: 1, bias: false },
+    { id: 'stem', type: 'conv2d', filters: 16, kernel: 3, padding: 1, bias: false },
     { id: 'stem.norm', type: 'batch-norm' },
     { id: 'stem.relu', type: 'relu' },
-    ...residual('block1', 'stem.relu', 8, 1),
-    ...residual('block2', 'block1.relu', 12, 2),
+    ...residual('block1', 'stem.relu', 16, 1),
+    ...residual('block2', 'block1.relu', 20, 2),
     { id: 'pool', type: 'global-average-pool' },
     { id: 'output', nodes: 10 },
   ],

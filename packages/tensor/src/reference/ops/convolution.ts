@@ -1,12 +1,14 @@
 import { gemm } from '../gemm.ts'
 import type { ReferenceMemory } from '../memory.ts'
 import { pool } from '../pooling.ts'
+import { winograd } from '../winograd.ts'
 
 const fl = Math.fround
 
 /** Family 2. */
 export function convolution(code: number, args: Uint32Array, memory: ReferenceMemory): void {
   if (code >= 0x210) return pool(code, args, memory)
+  if (code >= 0x204) return winograd(code, args, memory)
   const { images, h, w, kh, kw, oh, ow, groups, parts, ...given } = sizesOf(args)
   const [channels, filters, places] = [given.channels / groups, given.filters / groups, oh * ow]
   const k = channels * kh * kw
