@@ -8,6 +8,8 @@ for (const [batch, time, width, heads] of [
   [2, 5, 6, 2],
   [1, 19, 12, 3],
   [2, 33, 8, 1],
+  [1, 67, 8, 2],
+  [1, 300, 4, 1],
 ] as const) {
   for (const causal of [false, true]) {
     test(`${causal ? 'causal' : 'full'} attention of [${batch}, ${time}, ${width}] with ${heads} heads`, async () => {
