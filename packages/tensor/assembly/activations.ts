@@ -2,7 +2,7 @@
 
 import { kept, ONE } from './constants'
 import { exp4 } from './exponential'
-import { logistic4, logisticSlope4 } from './logistic'
+import { decay4, denominator4, logistic4, logisticSlope4, power4, scaled4, slopePart4, turns4 } from './logistic'
 
 // tanh(x) = x + x z P(z), z = x x, below 0.625: the Chebyshev interpolant of (tanh(x) / x - 1) / z.
 const T0: usize = memory.data<u32>([0xbeaaaaab])
@@ -71,29 +71,52 @@ function twelveBits4(x: v128): v128 {
   return v128.and(x, kept(TWELVE_BITS))
 }
 
-/**
- * The slope, or the value. v = x w, w = G0 + G1 x x, is taken in two words, high exact: near -10 it is -90, and an exponential has 90 times
- * the relative error of its argument.
- */
+/** Of gelu: v = x w, w = G0 + G1 x x. */
+// @ts-ignore: decorator
+@inline
+function geluFactor4(z: v128): v128 {
+  return f32x4.add(kept(G0), f32x4.mul(kept(G1), z))
+}
+
+/** v in two words, high exact: near -10 it is -90, and an exponential has 90 times the relative error of its argument. */
+// @ts-ignore: decorator
+@inline
+function geluHigh4(x: v128, w: v128): v128 {
+  return f32x4.mul(twelveBits4(x), twelveBits4(w))
+}
+
+// @ts-ignore: decorator
+@inline
+function geluLow4(x: v128, z: v128, w: v128): v128 {
+  const x1 = twelveBits4(x)
+  const x2 = f32x4.sub(x, x1)
+  const z1 = twelveBits4(z)
+  const z2 = f32x4.add(f32x4.sub(f32x4.mul(x1, x1), z1), f32x4.mul(x2, f32x4.add(x, x1)))
+  const w1 = twelveBits4(w)
+  const small = f32x4.add(f32x4.add(f32x4.mul(kept(G1_HIGH), z2), f32x4.mul(kept(G1_LOW), z)), kept(G0_LOW))
+  const w2 = f32x4.add(f32x4.sub(f32x4.mul(kept(G1_HIGH), z1), f32x4.sub(w1, kept(G0_HIGH))), small)
+  return f32x4.add(f32x4.mul(x1, w2), f32x4.mul(x2, w))
+}
+
+/** x v' */
+// @ts-ignore: decorator
+@inline
+function geluSlope4(x: v128, z: v128): v128 {
+  return f32x4.mul(x, f32x4.add(kept(G0), f32x4.mul(kept(G2), z)))
+}
+
+/** The slope, or the value. */
 // @ts-ignore: decorator
 @inline
 function gelu4(number: v128, slope: bool): v128 {
   const above = f32x4.pmax(number, kept(GELU_LEAST))
   const x = f32x4.pmin(above, kept(GELU_MOST))
-  const x1 = twelveBits4(x)
-  const x2 = f32x4.sub(x, x1)
   const z = f32x4.mul(x, x)
-  const z1 = twelveBits4(z)
-  const z2 = f32x4.add(f32x4.sub(f32x4.mul(x1, x1), z1), f32x4.mul(x2, f32x4.add(x, x1)))
-  const w = f32x4.add(kept(G0), f32x4.mul(kept(G1), z))
-  const w1 = twelveBits4(w)
-  const small = f32x4.add(f32x4.add(f32x4.mul(kept(G1_HIGH), z2), f32x4.mul(kept(G1_LOW), z)), kept(G0_LOW))
-  const w2 = f32x4.add(f32x4.sub(f32x4.mul(kept(G1_HIGH), z1), f32x4.sub(w1, kept(G0_HIGH))), small)
-  const high = f32x4.mul(x1, w1)
-  const low = f32x4.add(f32x4.mul(x1, w2), f32x4.mul(x2, w))
+  const w = geluFactor4(z)
+  const high = geluHigh4(x, w)
+  const low = geluLow4(x, z, w)
   const v = f32x4.add(high, low)
-  if (!slope) return logistic4(above, v, high, low)
-  return logisticSlope4(f32x4.mul(x, f32x4.add(kept(G0), f32x4.mul(kept(G2), z))), v, high, low)
+  return slope ? logisticSlope4(geluSlope4(x, z), v, high, low) : logistic4(above, v, high, low)
 }
 
 /** kind: 0 tanh, 1 sigmoid, 2 silu, 3 gelu. */
@@ -128,4 +151,51 @@ export function activateBackward(kind: u32, d: usize, v: usize, dx: usize, i: us
     const slope = f32x4.extract_lane(slope4(kind, v128.load32_splat(v + i)), 0)
     store<f32>(dx + i, load<f32>(d + i) * slope)
   }
+}
+
+/** Bytes [i, end) of value and slope of silu (kind 2) or gelu, from one exponential; either may lie where x does. */
+export function activateWithSlope(kind: u32, x: usize, y: usize, slope: usize, i: usize, end: usize): void {
+  const whole = i + ((end - i) & ~15)
+  if (kind == 2) {
+    for (; i < whole; i += 16) siluWithSlope4(v128.load(x + i), y + i, slope + i)
+  } else {
+    for (; i < whole; i += 16) geluWithSlope4(v128.load(x + i), y + i, slope + i)
+  }
+  for (; i < end; i += 4) {
+    const v = v128.load32_splat(x + i)
+    store<f32>(y + i, f32x4.extract_lane(kind == 2 ? silu4(v, false) : gelu4(v, false), 0))
+    store<f32>(slope + i, f32x4.extract_lane(kind == 2 ? silu4(v, true) : gelu4(v, true), 0))
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function siluWithSlope4(x: v128, y: usize, slope: usize): void {
+  const above = f32x4.pmax(x, kept(LEAST))
+  const v = f32x4.pmin(above, kept(MOST))
+  storeBoth(above, v, v, v, f32x4.splat(0), y, slope)
+}
+
+// @ts-ignore: decorator
+@inline
+function geluWithSlope4(number: v128, y: usize, slope: usize): void {
+  const above = f32x4.pmax(number, kept(GELU_LEAST))
+  const x = f32x4.pmin(above, kept(GELU_MOST))
+  const z = f32x4.mul(x, x)
+  const w = geluFactor4(z)
+  const high = geluHigh4(x, w)
+  const low = geluLow4(x, z, w)
+  storeBoth(above, geluSlope4(x, z), f32x4.add(high, low), high, low, y, slope)
+}
+
+/** `logistic4` and `logisticSlope4` of one argument. */
+// @ts-ignore: decorator
+@inline
+function storeBoth(number: v128, b: v128, v: v128, high: v128, low: v128, y: usize, slope: usize): void {
+  const t = turns4(v)
+  const s = decay4(t, high, low)
+  const power = power4(t)
+  const denominator = denominator4(power, s)
+  v128.store(y, scaled4(f32x4.div(number, denominator), t, power))
+  v128.store(slope, scaled4(slopePart4(b, s, denominator), t, power))
 }

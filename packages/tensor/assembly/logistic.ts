@@ -30,26 +30,32 @@ export function logistic4(number: v128, v: v128, high: v128, low: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function logisticSlope4(b: v128, v: v128, high: v128, low: v128): v128 {
-  const one = kept(ONE)
   const t = turns4(v)
   const s = decay4(t, high, low)
   const power = power4(t)
-  const q = f32x4.div(one, denominator4(power, s))
-  const rest = f32x4.mul(f32x4.add(one, s), q)
-  return scaled4(f32x4.mul(q, f32x4.add(one, f32x4.mul(b, rest))), t, power)
+  return scaled4(slopePart4(b, s, denominator4(power, s)), t, power)
+}
+
+/** The slope without its power of two. */
+// @ts-ignore: decorator
+@inline
+export function slopePart4(b: v128, s: v128, denominator: v128): v128 {
+  const q = f32x4.div(kept(ONE), denominator)
+  const rest = f32x4.mul(f32x4.add(kept(ONE), s), q)
+  return f32x4.mul(q, f32x4.add(kept(ONE), f32x4.mul(b, rest)))
 }
 
 /** MAGIC + k, where k = v / ln 2 rounded to an integer. */
 // @ts-ignore: decorator
 @inline
-function turns4(v: v128): v128 {
+export function turns4(v: v128): v128 {
   return f32x4.add(f32x4.mul(v, kept(LOG2E)), kept(MAGIC))
 }
 
 /** e^-r - 1 for v = high + low; what rounding r loses is added to the small terms, so only the last step shows. */
 // @ts-ignore: decorator
 @inline
-function decay4(t: v128, high: v128, low: v128): v128 {
+export function decay4(t: v128, high: v128, low: v128): v128 {
   const n = f32x4.sub(t, kept(MAGIC))
   const coarse = f32x4.sub(high, f32x4.mul(n, kept(LN2_HIGH)))
   const fine = f32x4.sub(low, f32x4.mul(n, kept(LN2_LOW)))
@@ -65,14 +71,14 @@ function decay4(t: v128, high: v128, low: v128): v128 {
 /** 2^k, not below 2^-126. */
 // @ts-ignore: decorator
 @inline
-function power4(t: v128): v128 {
+export function power4(t: v128): v128 {
   return i32x4.shl(i32x4.max_s(i32x4.sub(t, kept(MAGIC_LESS_127)), kept(ONE_WORD)), 23)
 }
 
 /** 2^k + e^-r, rounded once: where 2^k is below half a unit of 1, its whole enters the small sum. */
 // @ts-ignore: decorator
 @inline
-function denominator4(power: v128, s: v128): v128 {
+export function denominator4(power: v128, s: v128): v128 {
   const one = kept(ONE)
   const sum = f32x4.add(one, power)
   return f32x4.add(sum, f32x4.add(s, f32x4.sub(power, f32x4.sub(sum, one))))
@@ -81,7 +87,7 @@ function denominator4(power: v128, s: v128): v128 {
 /** q 2^k: first what 2^-126 leaves of it, then the power, so a subnormal result is rounded once. */
 // @ts-ignore: decorator
 @inline
-function scaled4(q: v128, t: v128, power: v128): v128 {
+export function scaled4(q: v128, t: v128, power: v128): v128 {
   const rest = i32x4.shl(i32x4.min_s(i32x4.sub(t, kept(MAGIC_LESS_253)), kept(EXPONENT_MAX)), 23)
   return f32x4.mul(f32x4.mul(q, rest), power)
 }

@@ -1,4 +1,4 @@
-import { activate, activateBackward } from '../activations'
+import { activate, activateBackward, activateWithSlope } from '../activations'
 import { roundBf16 } from '../bf16'
 import { channelSums } from '../channel-sums'
 import { scaleBytes, scaleFloats } from '../elementwise'
@@ -56,6 +56,10 @@ export function elementwise(code: u32, at: usize, thread: u32, threads: u32): vo
     case 0x322:
     case 0x323:
       activate(code & 3, a, b, from, to)
+      break
+    case 0x326:
+    case 0x327:
+      activateWithSlope(code & 3, a, b, c, from, to)
       break
     case 0x328:
     case 0x329:

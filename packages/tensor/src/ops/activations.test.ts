@@ -99,6 +99,28 @@ for (const [name, [build, value, trueSlope]] of Object.entries(exact)) {
   })
 }
 
+test('silu and gelu with their slope have the bits that they have without', async () => {
+  for (const build of [silu, gelu]) {
+    const training = (graph: Graph, x: Value) => build(graph, x, { training: true })
+    for (const shape of [[1], [7], [5, 9]]) await checkOperation({ operands: [{ shape }], build: (graph, x) => training(graph, x!) })
+    const n = (1 << 16) + 3
+    // Over all exponents, both signs, infinities and NaN among them.
+    const words = Uint32Array.from({ length: n }, (_, i) => Math.floor((i * 2 ** 32) / n))
+    const results = [build, training].map((made) => {
+      const graph = createGraph()
+      const [x, d] = [graph.input('x', [n]), graph.input('d', [n])]
+      const y = made(graph, x)
+      const dx = differentiate(graph, { seeds: new Map([[y, d]]), wanted: [x] }).get(x)!
+      const executable = createExecutable(graph, { keep: [y, dx] })
+      executable.f32(x).set(new Float32Array(words.buffer))
+      executable.f32(d).fill(1 / 3)
+      executable.run()
+      return [executable.f32(y), executable.f32(dx)]
+    })
+    expect(results[1]).toEqual(results[0])
+  }
+})
+
 test('NaN stays NaN, forward and backward', () => {
   for (const backend of ['wasm', 'reference'] as const)
     for (const build of [tanh, sigmoid, silu, gelu]) {

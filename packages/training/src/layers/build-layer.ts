@@ -59,7 +59,13 @@ export function buildLayer(graph: Graph, layer: LayerSpec, parts: LayerParts): V
       const weight = layer.tied === undefined ? parameters[0]! : parts.table(layer.tied)
       const width = x.shape.at(-1)!
       const rows = x.shape.length === 2 ? x : reshape(graph, x, [-1, width])
-      const y = biased(graph, matmul(graph, rows, weight), layer.tied === undefined ? parameters[1] : parameters[0], layer.activation)
+      const y = biased(
+        graph,
+        matmul(graph, rows, weight),
+        layer.tied === undefined ? parameters[1] : parameters[0],
+        training,
+        layer.activation,
+      )
       return x.shape.length === 2 ? y : reshape(graph, y, [...x.shape.slice(0, -1), layer.nodes])
     }
     case 'conv2d': {
@@ -69,7 +75,7 @@ export function buildLayer(graph: Graph, layer: LayerSpec, parts: LayerParts): V
       const y = conv2d(graph, x, parameters[0]!, { stride, padding, dilation, groups })
       const bias = parameters[1]
       if (bias && activation === 'relu') return addChannelBias(graph, y, bias, { activation })
-      return activate(graph, bias ? addChannelBias(graph, y, bias) : y, activation)
+      return activate(graph, bias ? addChannelBias(graph, y, bias) : y, training, activation)
     }
     case 'max-pool':
     case 'average-pool': {
@@ -86,9 +92,9 @@ export function buildLayer(graph: Graph, layer: LayerSpec, parts: LayerParts): V
       const [, time, width] = x.shape
       const [inWeight, inBias, outWeight, outBias] = bias ? parameters : [parameters[0], undefined, parameters[1], undefined]
       const rows = reshape(graph, x, [-1, width!])
-      const qkv = biased(graph, matmul(graph, rows, inWeight!), inBias)
+      const qkv = biased(graph, matmul(graph, rows, inWeight!), inBias, training)
       const mixed = attention(graph, reshape(graph, qkv, [-1, time!, 3 * width!]), { heads, causal })
-      return reshape(graph, biased(graph, matmul(graph, reshape(graph, mixed, [-1, width!]), outWeight!), outBias), x.shape)
+      return reshape(graph, biased(graph, matmul(graph, reshape(graph, mixed, [-1, width!]), outWeight!), outBias, training), x.shape)
     }
     case 'batch-norm': {
       const { epsilon = 1e-5, momentum = 0.1 } = layer
@@ -136,19 +142,19 @@ export function buildLayer(graph: Graph, layer: LayerSpec, parts: LayerParts): V
     case 'tanh':
     case 'sigmoid':
     case 'softmax':
-      return activate(graph, x, layer.type)
+      return activate(graph, x, training, layer.type)
     default:
       throw new RangeError(`expected a known type of layer, received ${String((layer as { readonly type: unknown }).type)}`)
   }
 }
 
-function biased(graph: Graph, x: Value, bias: Value | undefined, activation: Activation = 'identity'): Value {
+function biased(graph: Graph, x: Value, bias: Value | undefined, training: boolean, activation: Activation = 'identity'): Value {
   // The bias of relu takes both in one pass.
   if (bias && activation === 'relu') return addBias(graph, x, bias, { activation })
-  return activate(graph, bias ? addBias(graph, x, bias) : x, activation)
+  return activate(graph, bias ? addBias(graph, x, bias) : x, training, activation)
 }
 
-function activate(graph: Graph, x: Value, activation: Activation): Value {
+function activate(graph: Graph, x: Value, training: boolean, activation: Activation): Value {
   switch (activation) {
     case 'identity':
       return x
@@ -159,9 +165,9 @@ function activate(graph: Graph, x: Value, activation: Activation): Value {
     case 'softmax':
       return softmax(graph, x)
     case 'gelu':
-      return gelu(graph, x)
+      return gelu(graph, x, { training })
     case 'silu':
-      return silu(graph, x)
+      return silu(graph, x, { training })
     case 'tanh':
       return tanh(graph, x)
     case 'sigmoid':

@@ -47,6 +47,12 @@ export function elementwise(code: number, args: Uint32Array, memory: ReferenceMe
       const x = memory.f32(a, n)
       return each(n, memory.f32(b, n), x, x, activations[code & 3]!)
     }
+    case 0x326:
+    case 0x327: {
+      const x = Float32Array.from(memory.f32(a, n))
+      each(n, memory.f32(b, n), x, x, activations[code & 3]!)
+      return each(n, memory.f32(c, n), x, x, slopes[code & 3]!)
+    }
     case 0x328:
     case 0x329:
     case 0x32a:
