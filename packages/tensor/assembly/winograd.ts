@@ -45,8 +45,9 @@ export function winograd(at: usize, thread: u32, threads: u32): void {
   for (let panel = share(m >> 2, 1, thread, threads); panel < panels; panel++) transformWeights(at, panel << 2, weights, weightsApart)
   barrier(thread, threads)
 
-  // Blocks of equal size, at least one for each thread.
-  const size = min(widest, (((count + threads - 1) / threads) + 7) & ~7)
+  // Blocks of about equal size, as many for each thread.
+  const rounds = (count + widest * threads - 1) / (widest * threads)
+  const size = min(widest, ((count + rounds * threads - 1) / (rounds * threads) + 7) & ~7)
   const blocks = (count + size - 1) / size
   const end = share(blocks, 1, thread + 1, threads)
   for (let block = share(blocks, 1, thread, threads); block < end; block++) {
