@@ -34,7 +34,7 @@ export function evaluate(doc: TaskDocument, model: Float32Array, testSegments: r
   const chunk = Math.min(doc.ml.batch, count)
   const mismatch = arithmeticMismatch(doc)
   if (mismatch) throw new RangeError(`evaluate: ${mismatch}`)
-  const net = createNet(modelOf(doc), chunk, { backend, profile: doc.profile })
+  const net = createNet(modelOf(doc), chunk, { backend, profile: doc.profile, inference: true })
   const expected = net.modelNumbers.length
   if (model.length !== expected) throw new RangeError(`evaluate: expected ${expected} numbers of a model, received ${model.length}`)
   net.modelNumbers.set(model)

@@ -326,3 +326,33 @@ test('a model has its tensors in order', () => {
   ])
   expect(kernelVersion).toMatch(/^[0-9a-f]{64}$/)
 })
+
+test('a net for inference answers as one that trains, in less memory, and trains no more', () => {
+  const [net, asked] = [createNet(mnist, 32), createNet(mnist, 32, { inference: true })]
+  const random = seeded(8)
+  const features = values(32 * 784, random)
+  const labels = Int32Array.from({ length: 32 }, () => random() * 10)
+  for (const each of [net, asked]) {
+    each.modelNumbers.set(initXavier(mnist, seedHash('inference'), 1))
+    each.loadBatch(features, labels, 1)
+  }
+  expect(asked.forward()).toEqual(net.forward())
+  expect(asked.logits()).toEqual(net.logits())
+  expect(asked.isFinite()).toBe(true)
+  expect(asked.bytes).toBeLessThan(net.bytes / 2)
+  expect(() => asked.backward()).toThrow('received one for inference')
+  expect(() => asked.exchange(1, 1)).toThrow('net: expected')
+})
+
+test('a model without weights answers, and is refused where it would be trained', () => {
+  const model = defineModel({
+    input: { kind: 'features', shape: [3] },
+    layers: [{ id: 'only', type: 'relu' }],
+    loss: { type: 'mean-squared-error' },
+  })
+  const net = createNet(model, 1, { inference: true })
+  net.loadBatch(Float32Array.of(-1, 0, 2), new Float32Array(3), 1)
+  net.forward()
+  expect(net.logits()).toEqual(Float32Array.of(0, 0, 2))
+  expect(() => createNet(model, 1)).toThrow('expected a layer with weights to train')
+})

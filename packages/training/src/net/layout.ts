@@ -19,6 +19,8 @@ export interface NetOptions {
   readonly optimizer?: OptimizerSpec | undefined
   /** For somebody who trains alone: no residual, no exchange, no peers; the proposal takes the place of the gradient. */
   readonly alone?: boolean
+  /** For somebody who only asks the model: a net alone without gradients and what is kept for them. */
+  readonly inference?: boolean
   /** Forget what segments computed and compute it again on the way back: less memory, the same bits. */
   readonly checkpoint?: boolean
 }
@@ -32,18 +34,21 @@ const OWN_COUNTS = 2 ** 24
 export function layNet(
   model: Model,
   batch: number,
-  { profile = 'f32', checkpoint = false, optimizer, alone = false }: NetOptions,
+  { profile = 'f32', checkpoint = false, optimizer, inference = false, alone = inference }: NetOptions,
   threads: number,
 ) {
   if (!Number.isSafeInteger(batch) || batch < 1) throw new RangeError(`batch: expected a positive integer, received ${batch}`)
   const { params } = model
+  if (params === 0 && !inference) throw new RangeError('model: expected a layer with weights to train, received none')
   const build = (training: boolean, rows: number) => buildPass(model.spec, rows, { training, profile, checkpoint })
-  const passes = { train: build(true, batch), predict: build(false, batch) }
-  const plans = { train: planPass(passes.train, threads), predict: planPass(passes.predict, threads) }
-  const { output, inputs } = passes.train.forward
+  const predict = build(false, batch)
+  const passes = { train: inference ? predict : build(true, batch), predict }
+  const predictPlan = planPass(predict, threads)
+  const plans = { train: inference ? predictPlan : planPass(passes.train, threads), predict: predictPlan }
+  const { output, inputs } = predict.forward
   const classes = output.shape.at(-1)!
   const sampleSize = sizeOf(inputs.data.shape) / batch
-  const { wanted } = passes.train
+  const { wanted } = predict
   const wantedPerRow = sizeOf(wanted.shape) / batch
   const stateSize = model.declared.stateCount
   /** What a mean is over: samples, or tokens where each has a class. */
@@ -55,7 +60,8 @@ export function layNet(
   const s = w + 4 * params
   const residualSize = alone ? 0 : params
   const r = arena.take(4 * (residualSize + params * registers))
-  const g = arena.take(4 * params)
+  const gradientSize = inference ? 0 : params
+  const g = arena.take(4 * gradientSize)
   const change = optimizer && !alone ? arena.take(4 * params) : g
   const x = arena.take(4 * batch * sampleSize)
   const bytesAt = arena.take(batch * sampleSize)
@@ -104,6 +110,8 @@ export function layNet(
     stateSize,
     profile,
     residualSize,
+    gradientSize,
+    inference,
     registers,
     propose,
     optimizer,

@@ -17,7 +17,7 @@ export interface Net {
   readonly batch: number
   /** Bytes of all its memory. */
   readonly bytes: number
-  /** Float32 `[params]` each; the residual of a net alone is empty. */
+  /** Float32 `[params]` each; the residual of a net alone is empty, and the gradient of one for inference. */
   readonly weights: Float32Array
   readonly residual: Float32Array
   readonly gradient: Float32Array
@@ -118,13 +118,13 @@ export async function createThreadedNet(model: Model, batch: number, options: Ne
 function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
   const { model, batch, params, build, link, full, exchange, programsAt, wanted, wantedPerRow, classes, sampleSize, stateSize } = layout
   const { w, r, g, s, x, bytesAt, wantedAt, keyAt, piece, ownCounts, region, change } = layout
-  const { profile, residualSize, registers, propose, optimizer, lossRows } = layout
+  const { profile, residualSize, gradientSize, inference, registers, propose, optimizer, lossRows } = layout
   const { memory, kernels, threads } = backend
   const fewer: { [kind in 'train' | 'predict']?: { readonly rows: number; readonly program: Program } } = {}
   const views = {
     weights: new Float32Array(memory, w, params),
     residual: new Float32Array(memory, r, residualSize),
-    gradient: new Float32Array(memory, g, params),
+    gradient: new Float32Array(memory, g, gradientSize),
     states: new Float32Array(memory, s, stateSize),
     modelNumbers: new Float32Array(memory, w, params + stateSize),
     residualNumbers: new Float32Array(memory, r, residualSize + params * registers),
@@ -253,7 +253,10 @@ function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
     setKey(low, high) {
       new Uint32Array(memory, keyAt, 2).set([low, high])
     },
-    backward: () => run('train'),
+    backward() {
+      if (inference) throw new RangeError('net: expected a net that trains, received one for inference')
+      return run('train')
+    },
     forward: () => run('predict'),
     logits() {
       if (!last) throw new RangeError('net: expected a forward pass just before, received none')
@@ -304,7 +307,7 @@ function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
     isFinite: () =>
       kernels.allFinite(w, params + stateSize) === 1 &&
       kernels.allFinite(r, residualSize + params * registers) === 1 &&
-      kernels.allFinite(g, params) === 1,
+      kernels.allFinite(g, gradientSize) === 1,
     nonFiniteLayer() {
       const { program, at } = programFor('train')
       last = undefined

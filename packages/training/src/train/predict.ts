@@ -25,7 +25,7 @@ const ROWS = 256
 
 /**
  * What a model answers, float32 `[rows, ...output shape]`: logits, unless its last layer says otherwise. Rows do not touch each other, so `batch`
- * changes no bit.
+ * changes no bit; but in profile `int8x` the rows of a batch share their units.
  *
  * @throws RangeError if the inputs are not rows of the model's
  */
@@ -67,7 +67,7 @@ function forBatches(
   use: (net: Net, from: number) => void,
 ): number {
   const rows = countRows(model, data)
-  const net = createNet(model, Math.min(batch, rows), { profile, alone: true })
+  const net = createNet(model, Math.min(batch, rows), { profile, inference: true })
   if (weights.length !== model.params) throw new RangeError(`weights: expected ${model.params} numbers, received ${weights.length}`)
   if (statistics.length !== net.states.length)
     throw new RangeError(`statistics: expected ${net.states.length} numbers, received ${statistics.length}`)
