@@ -39,7 +39,7 @@ export function attend(at: usize, thread: u32, threads: u32): void {
         const length = causal ? i0 + i + 1 : time
         scaleRow(row, scale, length)
         softmaxRows(row, row, 0, 1, length)
-        memory.fill(row + (<usize>length << 2), 0, <usize>(time - length) << 2)
+        fillZeros(row + (<usize>length << 2), time - length)
       }
       if (rounded) roundBf16(block, block, rows * time)
       gemm(rows, size, seen, block, ldP, true, v, ldQkv, false, y + <usize>i0 * ldY, ldY, scratch)
@@ -94,7 +94,7 @@ export function attendBackward(at: usize, thread: u32, threads: u32): void {
         softmaxBackwardRows(p + <usize>(i0 + i) * ldP, row, row, 0, 1, length)
         scaleRow(row, scale, length)
         if (rounded) roundBf16(row, row, length)
-        memory.fill(row + (<usize>length << 2), 0, <usize>(seen - length) << 2)
+        fillZeros(row + (<usize>length << 2), seen - length)
       }
       gemm(rows, size, seen, block, ldP, true, k, ldQkv, false, dq + <usize>i0 * ldQkv, ldQkv, scratch)
     }
@@ -119,4 +119,12 @@ function scaleRow(x: usize, scale: f32, n: u32): void {
   const end = x + (<usize>n << 2)
   for (; x + 16 <= end; x += 16) v128.store(x, f32x4.mul(v128.load(x), four))
   for (; x < end; x += 4) store<f32>(x, load<f32>(x) * scale)
+}
+
+/** For rows so short that a call of memory.fill costs more. */
+function fillZeros(to: usize, n: u32): void {
+  const zero = f32x4.splat(0)
+  const end = to + (<usize>n << 2)
+  for (; to + 16 <= end; to += 16) v128.store(to, zero)
+  for (; to < end; to += 4) store<f32>(to, 0)
 }
