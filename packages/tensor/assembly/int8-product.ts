@@ -50,7 +50,7 @@ export function int8Product(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow
   }
 }
 
-function multiplyTile(pairs: u32, a: usize, b: usize, c: usize, ldc: usize, add: bool): void {
+export function multiplyTile(pairs: u32, a: usize, b: usize, c: usize, ldc: usize, add: bool): void {
   let c00 = i32x4.splat(0)
   let c01 = i32x4.splat(0)
   let c10 = i32x4.splat(0)
@@ -200,4 +200,69 @@ function packColumns8(from: usize, ld: usize, columns: u32, kc: u32, to: usize):
 @inline
 function pairOf(at: usize, ld: usize, last: bool): i32 {
   return (<i32>load<i8>(at) & 0xffff) | ((last ? 0 : <i32>load<i8>(at + ld)) << 16)
+}
+
+/** C[m,n] = (or +=) A[m,k] B[n,k]ᵀ of int16 numbers, k at most 1024; lda and ldb in bytes. */
+export function int16Product(m: u32, n: u32, k: u32, a: usize, lda: usize, b: usize, ldb: usize, c: usize, ldc: usize, add: bool, scratch: usize): void {
+  const pairs = (k + 1) >> 1
+  const blockA = scratch
+  const blockB = scratch + B_BLOCK
+  const tile = scratch + TILE
+  for (let j0: u32 = 0; j0 < n; j0 += NC) {
+    const nc = min(NC, n - j0)
+    for (let j: u32 = 0; j < nc; j += 8) {
+      const from = b + <usize>(j0 + j) * ldb
+      const to = blockB + ((<usize>j * pairs) << 2)
+      packWideRows(from, ldb, min(4, nc - j), k, to, 32)
+      packWideRows(from + 4 * ldb, ldb, nc - j > 4 ? min(4, nc - j - 4) : 0, k, to + 16, 32)
+    }
+    for (let i0: u32 = 0; i0 < m; i0 += MC) {
+      const mc = min(MC, m - i0)
+      for (let i: u32 = 0; i < mc; i += 4) packWideRows(a + <usize>(i0 + i) * lda, lda, min(4, mc - i), k, blockA + ((<usize>i * pairs) << 2), 16)
+      const origin = c + <usize>i0 * ldc + (<usize>j0 << 2)
+      for (let j: u32 = 0; j < nc; j += 8) {
+        for (let i: u32 = 0; i < mc; i += 4) {
+          const panelA = blockA + ((<usize>i * pairs) << 2)
+          const panelB = blockB + ((<usize>j * pairs) << 2)
+          const target = origin + <usize>i * ldc + (<usize>j << 2)
+          if (mc - i >= 4 && nc - j >= 8) {
+            multiplyTile(pairs, panelA, panelB, target, ldc, add)
+          } else {
+            multiplyTile(pairs, panelA, panelB, tile, 32, false)
+            storePart(tile, target, ldc, min(4, mc - i), min(8, nc - j), add)
+          }
+        }
+      }
+    }
+  }
+}
+
+/** `packRows` of numbers that are int16 already. */
+function packWideRows(from: usize, ld: usize, rows: u32, k: u32, to: usize, step: usize): void {
+  let p: u32 = 0
+  if (rows == 4) {
+    for (; p + 8 <= k; p += 8, to += 4 * step) {
+      const at = from + (<usize>p << 1)
+      const r0 = v128.load(at)
+      const r1 = v128.load(at + ld)
+      const r2 = v128.load(at + 2 * ld)
+      const r3 = v128.load(at + 3 * ld)
+      const low01 = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5)
+      const low23 = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5)
+      const high01 = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7)
+      const high23 = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7)
+      v128.store(to, v128.shuffle<i64>(low01, low23, 0, 2))
+      v128.store(to + step, v128.shuffle<i64>(low01, low23, 1, 3))
+      v128.store(to + 2 * step, v128.shuffle<i64>(high01, high23, 0, 2))
+      v128.store(to + 3 * step, v128.shuffle<i64>(high01, high23, 1, 3))
+    }
+  }
+  for (; p < k; p += 2, to += step) {
+    for (let r: u32 = 0; r < 4; r++) {
+      const at = from + <usize>r * ld + (<usize>p << 1)
+      const low = r < rows ? <i32>load<i16>(at) : 0
+      const high = r < rows && p + 1 < k ? <i32>load<i16>(at, 2) : 0
+      store<i32>(to + (<usize>r << 2), (low & 0xffff) | (high << 16))
+    }
+  }
 }

@@ -56,7 +56,7 @@ export function winograd(at: usize, thread: u32, threads: u32): void {
     placeTiles(at, first, tiles, table)
     transformTiles(at, first, tiles, table, planes, inputs, inputsApart)
     for (let i: u32 = 0; i < 16; i++) multiply(m, k, (tiles + 7) & ~7, weights + i * weightsApart, inputs + i * inputsApart, sums + i * sumsApart)
-    transformSums(at, tiles, table, sums, sumsApart)
+    transformSums<f32>(at, tiles, table, sums, sumsApart)
   }
 }
 
@@ -190,8 +190,8 @@ function transformTiles(at: usize, first: u32, tiles: u32, table: usize, planes:
   }
 }
 
-/** Aᵀ s A of all tiles and filters, A = (1 0; 1 1; 1 -1; 0 -1): down first, then across. */
-function transformSums(at: usize, tiles: u32, table: usize, sums: usize, between: usize): void {
+/** Aᵀ s A of all tiles and filters, A = (1 0; 1 1; 1 -1; 0 -1): down first, then across; of whole numbers, which stand four times, a quarter of it. */
+export function transformSums<T>(at: usize, tiles: u32, table: usize, sums: usize, between: usize): void {
   const m = filters(at)
   const row = <usize>outWidth(at) << 2
   const plane = row * outHeight(at)
@@ -207,30 +207,30 @@ function transformSums(at: usize, tiles: u32, table: usize, sums: usize, between
       const s4 = v128.load(from + 4 * between)
       const s8 = v128.load(from + 8 * between)
       const s12 = v128.load(from + 12 * between)
-      const a0 = f32x4.add(f32x4.add(s0, s4), s8)
-      const b0 = f32x4.sub(f32x4.sub(s4, s8), s12)
+      const a0 = v128.add<T>(v128.add<T>(s0, s4), s8)
+      const b0 = v128.sub<T>(v128.sub<T>(s4, s8), s12)
       const s1 = v128.load(from + between)
       const s5 = v128.load(from + 5 * between)
       const s9 = v128.load(from + 9 * between)
       const s13 = v128.load(from + 13 * between)
-      const a1 = f32x4.add(f32x4.add(s1, s5), s9)
-      const b1 = f32x4.sub(f32x4.sub(s5, s9), s13)
+      const a1 = v128.add<T>(v128.add<T>(s1, s5), s9)
+      const b1 = v128.sub<T>(v128.sub<T>(s5, s9), s13)
       const s2 = v128.load(from + 2 * between)
       const s6 = v128.load(from + 6 * between)
       const s10 = v128.load(from + 10 * between)
       const s14 = v128.load(from + 14 * between)
-      const a2 = f32x4.add(f32x4.add(s2, s6), s10)
-      const b2 = f32x4.sub(f32x4.sub(s6, s10), s14)
+      const a2 = v128.add<T>(v128.add<T>(s2, s6), s10)
+      const b2 = v128.sub<T>(v128.sub<T>(s6, s10), s14)
       const s3 = v128.load(from + 3 * between)
       const s7 = v128.load(from + 7 * between)
       const s11 = v128.load(from + 11 * between)
       const s15 = v128.load(from + 15 * between)
-      const a3 = f32x4.add(f32x4.add(s3, s7), s11)
-      const b3 = f32x4.sub(f32x4.sub(s7, s11), s15)
-      const y00 = f32x4.add(f32x4.add(a0, a1), a2)
-      const y01 = f32x4.sub(f32x4.sub(a1, a2), a3)
-      const y10 = f32x4.add(f32x4.add(b0, b1), b2)
-      const y11 = f32x4.sub(f32x4.sub(b1, b2), b3)
+      const a3 = v128.add<T>(v128.add<T>(s3, s7), s11)
+      const b3 = v128.sub<T>(v128.sub<T>(s7, s11), s15)
+      const y00 = quarter<T>(v128.add<T>(v128.add<T>(a0, a1), a2))
+      const y01 = quarter<T>(v128.sub<T>(v128.sub<T>(a1, a2), a3))
+      const y10 = quarter<T>(v128.add<T>(v128.add<T>(b0, b1), b2))
+      const y11 = quarter<T>(v128.sub<T>(v128.sub<T>(b1, b2), b3))
       const up = v128.shuffle<f32>(y00, y01, 0, 4, 1, 5)
       const up2 = v128.shuffle<f32>(y00, y01, 2, 6, 3, 7)
       const low = v128.shuffle<f32>(y10, y11, 0, 4, 1, 5)
@@ -256,6 +256,12 @@ function transformSums(at: usize, tiles: u32, table: usize, sums: usize, between
       }
     }
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function quarter<T>(v: v128): v128 {
+  return isInteger<T>() ? i32x4.shr_s(v, 2) : v
 }
 
 // @ts-ignore: decorator

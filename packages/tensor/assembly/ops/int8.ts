@@ -1,10 +1,11 @@
 import { fromColumns, intoColumns } from '../int8-columns'
 import { INT8_SCRATCH, int8Product } from '../int8-product'
+import { int8Winograd, int8WinogradWeight } from '../int8-winograd'
 import { largestBits, quantize, rescale } from '../quantize'
 import { scoreSoftmax, scoreSoftmaxBackward } from '../score-softmax'
 import { share } from '../threads'
 
-/** Family 8, products of profile `int8x`: largest magnitude, numbers, products, results; images as matrices and back. */
+/** Family 8, products of profile `int8x`: largest magnitude, numbers, products, results; images as matrices and back, and convolution without such. */
 export function int8(code: u32, at: usize, thread: u32, threads: u32): void {
   switch (code) {
     case 0x801:
@@ -30,6 +31,12 @@ export function int8(code: u32, at: usize, thread: u32, threads: u32): void {
       break
     case 0x808:
       scoreSoftmaxBackward(at, thread, threads)
+      break
+    case 0x809:
+      int8Winograd(at, thread, threads)
+      break
+    case 0x80a:
+      int8WinogradWeight(at, thread, threads)
       break
     default:
       unreachable()

@@ -77,6 +77,7 @@ const PROFILES = ['f32', 'bf16x', 'int8x'] as const
 
 export interface Graph {
   readonly profile: Profile
+  readonly direct: boolean
   readonly values: readonly Value[]
   readonly nodes: readonly Node[]
   /** Written by the owner before a run. */
@@ -102,8 +103,13 @@ export interface Graph {
 /** Wide enough for every size in an instruction word, and small enough that byte counts of one value stay exact. */
 const elementsMax = 2 ** 30
 
+export interface GraphOptions {
+  /** In profile `int8x`: convolutions stay products of matrices, for a device that is best at those. The same bits. Default false. */
+  readonly direct?: boolean
+}
+
 /** @throws RangeError for an unknown profile */
-export function createGraph(profile: Profile = 'f32'): Graph {
+export function createGraph(profile: Profile = 'f32', { direct = false }: GraphOptions = {}): Graph {
   if (!PROFILES.includes(profile)) throw new RangeError(`profile: expected ${PROFILES.join(', ')}, received ${String(profile)}`)
   const values: Value[] = []
   const nodes: Node[] = []
@@ -121,6 +127,7 @@ export function createGraph(profile: Profile = 'f32'): Graph {
 
   const graph: Graph = {
     profile,
+    direct,
     values,
     nodes,
     input: (name, shape, dtype = 'f32') => value(name, shape, dtype, 'input'),

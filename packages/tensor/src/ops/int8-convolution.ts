@@ -2,6 +2,7 @@ import { type Graph, type Op, type Shape, sizeOf, type Value } from '../graph/gr
 import { type ConvolutionAttributes, convolutionSizes, convolvedShape } from './convolution-shape.ts'
 import { add } from './elementwise.ts'
 import { differentiable, int8Product, int8TermsMax, type Quantized, quantized, rescaled } from './int8.ts'
+import { int8Winograd, int8WinogradWeight, isInt8Winograd } from './int8-winograd.ts'
 
 type ColumnAttributes = ConvolutionAttributes & { readonly image: Shape; readonly weight: Shape }
 
@@ -37,24 +38,32 @@ const result = differentiable<ColumnAttributes>('int8 conv2d', (graph, d, x, w, 
   const places = sizeOf(d.shape.slice(2))
   const own = filters / groups
   const dy = quantized(graph, d, true)
-  const columns: Quantized = { numbers: graph.one(intoColumnsOp, [x.numbers], attributes), largest: x.largest }
+  const byWinograd = !graph.direct && isInt8Winograd(image, weight, d.shape, attributes)
+  const columns = byWinograd ? undefined : graph.one(intoColumnsOp, [x.numbers], attributes)
   // Sums that 32 bits might not hold are those of parts of the images, added as binary32.
   const atOnce = Math.min(images, Math.max(1, Math.floor(int8TermsMax / places)))
   let dw: Value | undefined
   for (let first = 0; first < images; first += atOnce) {
-    const sums = int8Product(graph, dy, columns, weight, {
-      kind: 'nt',
-      m: own,
-      n: depth,
-      k: places,
-      outer: Math.min(atOnce, images - first),
-      inner: groups,
-      offsets: [first * filters * places, first * groups * depth * places],
-      steps: [filters * places, own * places, groups * depth * places, depth * places, 0, own * depth],
-      sum: true,
-    })
+    const count = Math.min(atOnce, images - first)
+    const sums = columns
+      ? int8Product(graph, dy, { numbers: columns, largest: x.largest }, weight, {
+          kind: 'nt',
+          m: own,
+          n: depth,
+          k: places,
+          outer: count,
+          inner: groups,
+          offsets: [first * filters * places, first * groups * depth * places],
+          steps: [filters * places, own * places, groups * depth * places, depth * places, 0, own * depth],
+          sum: true,
+        })
+      : int8WinogradWeight(graph, dy, x, { padding: attributes.padding, shape: weight, first, images: count })
     const part = rescaled(graph, sums, dy, x)
     dw = dw ? add(graph, dw, part) : part
+  }
+  if (byWinograd) {
+    const padding = attributes.padding.map((n) => 2 - n)
+    return [rescaled(graph, int8Winograd(graph, dy, w, padding, true), dy, w), dw]
   }
   const sums = int8Product(graph, w, dy, [images, groups * depth, places], {
     kind: 'tn',
@@ -69,13 +78,15 @@ const result = differentiable<ColumnAttributes>('int8 conv2d', (graph, d, x, w, 
   return [rescaled(graph, dx, dy, w), dw]
 })
 
-/** `conv2d` in profile `int8x`: the images as matrices of int8 columns, products with exact sums. */
+/** `conv2d` in profile `int8x`: the images as matrices of int8 columns, products with exact sums; or what gives the same sums sooner. */
 export function int8Convolution(graph: Graph, x: Value, w: Value, options: ConvolutionAttributes): Value {
   const shape = convolvedShape(x.shape, w.shape, options)
   const [images, filters] = [shape[0]!, shape[1]!]
   const { groups } = options
   const attributes = { ...options, image: x.shape, weight: w.shape }
   const [qa, qb] = [quantized(graph, x), quantized(graph, w)]
+  if (!graph.direct && isInt8Winograd(x.shape, w.shape, shape, options))
+    return result(graph, int8Winograd(graph, qa, qb, options.padding, false), { a: x, b: w, qa, qb }, attributes)
   const columns: Quantized = { numbers: graph.one(intoColumnsOp, [qa.numbers], attributes), largest: qa.largest }
   const depth = sizeOf(w.shape.slice(1))
   const places = shape[2]! * shape[3]!

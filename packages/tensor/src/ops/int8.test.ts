@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { checkOperation } from '../../test/operation.ts'
 import { seeded } from '../../test/seeded.ts'
+import { differentiate } from '../autograd/differentiate.ts'
 import { createGraph, type Graph, type Value } from '../graph/graph.ts'
 import { createExecutable } from '../machine/executable.ts'
 import { attention } from './attention.ts'
@@ -98,6 +99,10 @@ test.each<[string, number[], number[], Parameters<typeof conv2d>[3]]>([
   ['depthwise', [2, 5, 6, 6], [5, 1, 3, 3], { groups: 5, padding: [1, 1, 1, 1] }],
   ['1 x 1', [2, 6, 4, 4], [9, 6, 1, 1], {}],
   ['many places', [1, 1, 24, 24], [17, 1, 3, 3], {}],
+  ['tiles', [3, 16, 6, 8], [20, 16, 3, 3], { padding: [1, 1, 1, 1] }],
+  ['tiles, odd channels, places and sides', [2, 17, 7, 5], [19, 17, 3, 3], { padding: [2, 0, 1, 1] }],
+  ['several blocks of tiles', [3, 16, 25, 26], [18, 16, 3, 3], {}],
+  ['tiles in groups of images', [2, 16, 131, 128], [16, 16, 3, 3], { padding: [1, 1, 1, 1] }],
   ['sums in parts of images', [3, 1, 300, 300], [1, 1, 2, 2], {}],
 ])('a convolution with %s: one set of bits, and gradients near those of f32', async (_name, x, w, options) => {
   await checkOperation({
@@ -108,6 +113,30 @@ test.each<[string, number[], number[], Parameters<typeof conv2d>[3]]>([
     // More so where more is summed.
     tolerance: 0.3 * Math.max(1, Math.sqrt(x[2]! * x[3]!) / 30),
   })
+})
+
+test('a convolution by tiles has the bits of products of matrices, forward and backward', () => {
+  const [xs, ws, options] = [[5, 37, 14, 13], [21, 37, 3, 3], { padding: [1, 1, 1, 1] }] as const
+  const results = [false, true].map((direct) => {
+    const graph = createGraph('int8x', { direct })
+    const [x, w] = [graph.input('x', xs), graph.input('w', ws)]
+    const y = conv2d(graph, conv2d(graph, x, w, options), graph.input('more', [18, 21, 3, 3]), options)
+    const d = graph.input('d', y.shape)
+    const gradients = differentiate(graph, { seeds: new Map([[y, d]]), wanted: [x, w] })
+    const keep = [y, gradients.get(x)!, gradients.get(w)!]
+    expect(graph.nodes.some(({ op }) => op.name.includes('Winograd'))).toBe(!direct)
+    const executable = createExecutable(graph, { keep })
+    const random = seeded(4)
+    for (const input of graph.values) {
+      if (input.role !== 'input') continue
+      if (input.dtype === 'i32') executable.i32(input).set([7, 9])
+      else executable.f32(input).set(Array.from({ length: executable.f32(input).length }, () => random() - 0.5))
+    }
+    executable.run()
+    return keep.map((value) => executable.f32(value).slice())
+  })
+  expect(results[0]).toEqual(results[1])
+  expect(results[0]![2]!.some((v) => v !== 0)).toBe(true)
 })
 
 test.each([

@@ -12,7 +12,7 @@ export interface Quantized {
 /** Longest sum of products that cannot leave 32 bits: 127 x 127 each. */
 export const int8TermsMax = 133_144
 /** Bytes of packing scratch for each thread; the kernels' INT8_SCRATCH. */
-const scratchBytes = (64 * 1024 + 256 * 1024) * 2 + 128
+export const int8ScratchBytes = (64 * 1024 + 256 * 1024) * 2 + 128
 
 const largestOp: Op = {
   name: 'largest magnitude',
@@ -45,8 +45,9 @@ const quantizeOp: Op<{ readonly stream: number }> = {
 export function quantized(graph: Graph, x: Value, drawn = false): Quantized {
   const largest = graph.one(largestOp, [x], {})
   const inputs = drawn ? [x, largest, graph.key()] : [x, largest]
-  // The number of the node is its stream: equal graphs draw alike.
-  return { numbers: graph.one(quantizeOp, inputs, { stream: drawn ? graph.nodes.length : 0 }), largest }
+  // Each draws from a stream of its own, numbered from 1 in the order of the graph.
+  const stream = drawn ? 1 + graph.nodes.filter(({ op, inputs: [, , key] }) => op === quantizeOp && key).length : 0
+  return { numbers: graph.one(quantizeOp, inputs, { stream }), largest }
 }
 
 /** A grid of products of int8 matrices, outer x inner; steps count numbers of the operand. */
@@ -85,7 +86,7 @@ export const int8ProductOp: Op<GridAttributes> = {
   name: 'int8 product',
   code: 0x803,
   infer: (_inputs, { shape }) => [{ shape, dtype: 'i32' }],
-  scratchBytes: (_node, threads) => threads * scratchBytes,
+  scratchBytes: (_node, threads) => threads * int8ScratchBytes,
   words({ inputs: [a, b], outputs: [c], attributes: { kind, sizes, steps, sum } }, { at, scratch }) {
     const [m, n, k, lda, ldb, ldc, aOffset, bOffset, outer, inner] = sizes as [number, ...number[]]
     const [ao, ai, bo, bi, co, ci] = steps as [number, number, number, number, number, number]

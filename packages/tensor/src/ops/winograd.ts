@@ -3,7 +3,7 @@ import { type ConvolutionAttributes, convolvedShape } from './convolution-shape.
 import { gemmScratchBytes } from './matmul.ts'
 
 /** Channels and filters from which the saved products outweigh the transforms. */
-const channelsMin = 16
+const channelsFrom = 16
 /** As in the kernels: tiles of a block, and of a chunk of the weight's gradient. */
 const blockTiles = 128
 const chunkTiles = 256
@@ -19,7 +19,7 @@ export function isWinograd(x: Shape, w: Shape, { stride, padding, dilation, grou
     kh === 3 &&
     kw === 3 &&
     groups === 1 &&
-    Math.min(filters, channels) >= channelsMin &&
+    Math.min(filters, channels) >= channelsFrom &&
     [...stride, ...dilation].every((n) => n === 1) &&
     padding.every((n) => n <= 2) &&
     Math.min(...places) >= 2
@@ -81,12 +81,12 @@ const weightGradientOp: Op<{ readonly padding: readonly number[]; readonly shape
   ],
 }
 
-function outputShape(x: Shape, w: Shape, padding: readonly number[], turned: boolean): Shape {
+export function outputShape(x: Shape, w: Shape, padding: readonly number[], turned: boolean): Shape {
   const weight = turned ? [w[1]!, w[0]!, w[2]!, w[3]!] : w
   return convolvedShape(x, weight, { stride: [1, 1], padding, dilation: [1, 1], groups: 1 })
 }
 
-function sizes(x: Shape, y: Shape, padding: readonly number[], turned: boolean): readonly number[] {
+export function sizes(x: Shape, y: Shape, padding: readonly number[], turned: boolean): readonly number[] {
   return [...x, y[1]!, y[2]!, y[3]!, padding[0]!, padding[1]!, turned ? 1 : 0]
 }
 
@@ -95,20 +95,20 @@ function tilesOf(y: Shape): { readonly down: number; readonly across: number } {
 }
 
 /** Tiles of the largest block. */
-function widest(y: Shape): number {
+export function widest(y: Shape): number {
   const { down, across } = tilesOf(y)
   return Math.min(blockTiles, 8 * Math.ceil((y[0]! * down * across) / 8))
 }
 
 /** One padded plane of each image that a block of this many tiles may touch. */
-function planeBytes(y: Shape, tiles: number): number {
+export function planeBytes(y: Shape, tiles: number): number {
   const { down, across } = tilesOf(y)
   const images = Math.min(y[0]!, Math.ceil((tiles - 1) / (down * across)) + 1)
   return alignUp(4 * images * (2 * down + 2) * (2 * across + 2) + 64)
 }
 
 /** The kernels' distances of the sixteen matrices of as many numbers. */
-function apart(numbers: number): number {
+export function apart(numbers: number): number {
   return alignUp(4 * numbers + 64)
 }
 
@@ -116,4 +116,4 @@ function tilesApart(k: number, tiles: number): number {
   return alignUp(4 * k * tiles + (Math.ceil(k / 256) * tiles * 64) / 8 + 64)
 }
 
-const alignUp = (bytes: number) => Math.ceil(bytes / 64) * 64
+export const alignUp = (bytes: number) => Math.ceil(bytes / 64) * 64

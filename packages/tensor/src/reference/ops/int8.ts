@@ -43,6 +43,9 @@ export function int8(code: number, args: Uint32Array, memory: ReferenceMemory): 
             out[plane * h * w + from(place)] = (out[plane * h * w + from(place)]! + columns[plane * places.length + i]!) | 0
       return
     }
+    case 0x809:
+    case 0x80a:
+      return convolve(code, words, bytes, memory)
     case 0x807: {
       const [units, time, causal, scale, from, to] = words as [number, number, number, number, number, number]
       const [scores, p] = [memory.f32(from, units * time * time), memory.f32(to, units * time * time)]
@@ -142,4 +145,50 @@ function sizes(words: readonly number[]) {
     return y < 0 || y >= h || x < 0 || x >= w ? -1 : y * w + x
   }
   return { images, channels, h, w, places, from }
+}
+
+/** Windows of 3 x 3: plain sums, since the kernels' algorithm is exact. 0x809 forward, or of dy to dx with the windows turned around; 0x80a the weight's gradient. */
+function convolve(code: number, words: readonly number[], bytes: (at: number, n: number) => Int8Array, memory: ReferenceMemory): void {
+  const [images, channels, h, w, filters, oh, ow, top, left, turned, xAt, weightAt, yAt] = words as readonly number[] as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
+  const x = bytes(xAt, images * channels * h * w)
+  /** Calls back for each product with the places of its factors and its result. */
+  const each = (use: (x: number, weight: number, y: number) => void) => {
+    for (let n = 0; n < images; n++)
+      for (let f = 0; f < filters; f++)
+        for (let c = 0; c < channels; c++)
+          for (let ky = 0; ky < 3; ky++)
+            for (let kx = 0; kx < 3; kx++) {
+              const weight = turned ? 9 * (c * filters + f) + 8 - 3 * ky - kx : 9 * (f * channels + c) + 3 * ky + kx
+              for (let oy = Math.max(0, top - ky); oy < Math.min(oh, h + top - ky); oy++)
+                for (let ox = Math.max(0, left - kx); ox < Math.min(ow, w + left - kx); ox++)
+                  use(((n * channels + c) * h + oy + ky - top) * w + ox + kx - left, weight, ((n * filters + f) * oh + oy) * ow + ox)
+            }
+  }
+  if (code === 0x809) {
+    const weight = bytes(weightAt, filters * channels * 9)
+    const y = memory.i32(yAt, images * filters * oh * ow).fill(0)
+    each((i, j, to) => {
+      y[to] = (y[to]! + x[i]! * weight[j]!) | 0
+    })
+  } else {
+    const weight = memory.i32(weightAt, filters * channels * 9).fill(0)
+    const dy = bytes(yAt, images * filters * oh * ow)
+    each((i, to, j) => {
+      weight[to] = (weight[to]! + x[i]! * dy[j]!) | 0
+    })
+  }
 }
