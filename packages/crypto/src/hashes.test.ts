@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { createNodeBackend } from './backend/node.ts'
 import { createWebBackend } from './backend/web.ts'
 import { bytesToHex, concatBytes, hexToBytes, utf8 } from './bytes.ts'
-import { hkdfSha256, sha256, sha256d, sha256dHex, sha256Hex } from './hashes.ts'
+import { hkdfSha256, sha256, sha256d, sha256dHex, sha256Hex, sha256HexBeside } from './hashes.ts'
 
 test('published digests', () => {
   expect(sha256Hex()).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855')
@@ -28,6 +28,19 @@ test('both backends agree for any split into parts, small and large', () => {
       expect(node.sha256Hex(...parts)).toBe(web.sha256Hex(...parts))
       expect(node.sha256dHex(...parts)).toBe(web.sha256dHex(whole))
     }),
+  )
+})
+
+test('a digest beside this thread is the digest within it, of the parts as they were at the call', async () => {
+  const part = fc.nat(200_000).map((n) => Uint8Array.from({ length: n }, (_, i) => i * n))
+  await fc.assert(
+    fc.asyncProperty(fc.array(part, { maxLength: 4 }), async (parts) => {
+      const want = sha256Hex(...parts)
+      const found = sha256HexBeside(...parts)
+      for (const bytes of parts) bytes.fill(0)
+      expect(await found).toBe(want)
+    }),
+    { numRuns: 30 },
   )
 })
 

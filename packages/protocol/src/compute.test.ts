@@ -1,5 +1,5 @@
 import { bytesToHex, sha256, utf8 } from '@pouw/crypto'
-import { coreHash, encodeHeader, hashMeets, headerId } from '@pouw/primitives'
+import { coreHash, encodeHeader, hashMeets, headerId, type TaskDocument } from '@pouw/primitives'
 import { syntheticDataset } from '@pouw/training'
 import { describe, expect, test } from 'vitest'
 import { batchesOf, DOCUMENT, id, PARAMS, plan, TASK } from '../test/group.ts'
@@ -173,6 +173,77 @@ describe('replay', () => {
     for (const wrong of [0, PARAMS.filler.iterations + 1]) expect(computer.run(filler(wrong))).toEqual(refused('iteration-out-of-range'))
     expect(ran(computer, filler(2), 'replay')).toEqual(ran(newComputer(), filler(2), 'replay'))
     expect(ran(computer, filler(1), 'replay').endModelHash).not.toBe(ran(computer, filler(2), 'replay').endModelHash)
+  })
+})
+
+describe('hashes beside the computing', () => {
+  // States of some 170 kB, which is enough for them to leave this thread.
+  const layers: TaskDocument['ml']['model']['layers'] = [
+    { id: 'hidden', nodes: 2000, activation: 'relu' },
+    { id: 'output', nodes: 4, activation: 'identity' },
+  ]
+  const wide: TaskDocument = { ...DOCUMENT, ml: { ...DOCUMENT.ml, model: { ...DOCUMENT.ml.model, layers } } }
+  const step = (run: string) => (n: number, more: Partial<Job & { kind: 'iterate' }>) =>
+    iteration(1, { run, sequence: n, batch: batches[n]!.bytes, maps: [], rate: 0.125, checkpoint: true, ...more })
+  const [own, peer] = [step('own'), step('peer')]
+  const openRun = (run: string): Job => ({
+    kind: 'open-run',
+    run,
+    document: wide,
+    taskId: TASK,
+    ticketId: run === 'own' ? A.ticketId : B.ticketId,
+  })
+
+  test('jobs thrown at it together give, one after the other, what they give one by one', async () => {
+    const single = newComputer()
+    const mining = {
+      zeroNonceHeader: encodeHeader(TEMPLATE).subarray(0, 76),
+      historyRoot: log.rootAt(CUT),
+      target: 2n ** 250n,
+      budget: 1000,
+    }
+    const results: JobResult[] = []
+    const jobs: Job[] = []
+    const both = (job: Job) => {
+      jobs.push(job)
+      results.push(single.run(job))
+      return results.at(-1)!
+    }
+    both(openRun('own'))
+    both(openRun('peer'))
+    const first = both(own(1, {})) as IterateResult
+    const { map } = both(peer(1, {})) as IterateResult
+    both(own(2, { maps: [map], mining }))
+    both(own(2, {}))
+    both(own(3, { maps: [new Uint8Array(3)] }))
+    both(own(3, { batch: batches[3]!.bytes.subarray(1) }))
+    const { model, residual } = first.checkpoint!
+    const rerun = {
+      document: wide,
+      taskId: TASK,
+      ticketId: A.ticketId,
+      sequence: 2,
+      model,
+      residual,
+      maps: [map],
+      batch: batches[2]!.bytes,
+    }
+    both({ kind: 'replay', ...rerun, rate: 0.125, verifier: B.ticketId })
+    both({ kind: 'replay', ...rerun, sequence: 3, rate: 0.125, verifier: B.ticketId })
+    // Weights beyond all bounds in one step: no hash of them is ever answered.
+    both(own(3, { rate: 1e38, maps: [map] }))
+    both(own(4, {}))
+    expect(results.map((result) => ('code' in result ? result.code : result.kind))).toEqual([
+      ...['open-run', 'open-run', 'iterate', 'iterate', 'iterate', 'sequence-gap', 'bad-map', 'bad-batch', 'replay', 'bad-start'],
+      ...['not-finite', 'sequence-gap'],
+    ])
+    expect(model.length).toBeGreaterThan(131_072)
+
+    const beside = newComputer()
+    const started = jobs.map((job) => beside.runBeside(job))
+    expect(() => beside.run(jobs[0]!)).toThrow('expected the job before to be finished')
+    expect(await Promise.all(started)).toEqual(results)
+    expect(beside.run({ kind: 'close-run', run: 'own' })).toEqual({ kind: 'close-run' })
   })
 })
 

@@ -3,7 +3,7 @@
  *
  * It is pure (equal jobs in equal order give equal results) and knows no thread: the node puts it into a worker, the simulator calls it.
  */
-import { bytesToHex, hkdfSha256, sha256, shuffle, utf8 } from '@pouw/crypto'
+import { bytesToHex, hkdfSha256, sha256, sha256Hex, sha256HexBeside, shuffle, utf8 } from '@pouw/crypto'
 import { bf16Numbers, coreHash, type Hex, modelNumbers, type NetworkParams, segmentSamples, type TaskDocument } from '@pouw/primitives'
 import {
   arithmeticMismatch,
@@ -11,17 +11,19 @@ import {
   createReplayTrainer,
   createTrainer,
   cutBatches,
+  type Digest,
   decodeSegmentData,
   encodeSegmentData,
   evaluate,
   type FillerEngine,
   fillerMessageHash,
+  type IterationOutput,
   modelBytes,
   openModel,
   openResidual,
   openSegment,
   type ReplayTrainer,
-  replay,
+  replayBeside,
   residualBytes,
   type SegmentData,
   segmentBytes,
@@ -39,93 +41,127 @@ export interface ComputerOptions {
 export interface Computer {
   /** Runs one job. Refusals (bad bytes, non-finite numbers) come back as `refused`; it throws only for bugs. */
   run(job: Job): JobResult
+  /**
+   * The same results sooner: the states' hashes are found beside the computing, by the platform's own SHA-256. Jobs handed in together run one after the other.
+   * `run` is a bug while one of them is on its way.
+   */
+  runBeside(job: Job): Promise<JobResult>
 }
+
+/** A job that has done its computing: what is left once its hashes are there. */
+interface Begun<D> {
+  readonly hashes: readonly D[]
+  finish(...hashes: readonly Hex[]): JobResult
+}
+
+interface Run {
+  readonly trainer: Trainer
+  readonly startWeights: Float32Array
+  readonly startResidual: Float32Array
+}
+
+/** What an iteration says of itself, hashes in hex. */
+type Trained = Omit<IterationOutput, 'ok' | 'gradientHash'>
 
 const REPLAYS_MAX = 8
 
 export function createComputer(options: ComputerOptions): Computer {
-  const runs = new Map<string, { readonly trainer: Trainer; readonly startWeights: Float32Array; readonly startResidual: Float32Array }>()
+  const runs = new Map<string, Run>()
   const nowUs = options.nowUs ?? (() => 0)
   let filler: FillerEngine | undefined
   /** Replays of one miner use one trainer: an instance of the kernels costs more than the replay itself. */
   const replays = new Map<string, ReplayTrainer>()
   const fillerEngine = () => (filler ??= createFillerEngine(options.filler))
+  let last: Promise<unknown> = Promise.resolve()
+  let waiting = 0
 
   return {
     run(job) {
-      switch (job.kind) {
-        case 'open-run':
-          return openRun(job)
-        case 'iterate':
-          return iterate(job)
-        case 'final-model': {
-          const run = runs.get(job.run)
-          if (!run) return refused('no-such-run')
-          return { kind: 'final-model', ...run.trainer.finalModel(job.maps) }
-        }
-        case 'close-run':
-          runs.delete(job.run)
-          return { kind: 'close-run' }
-        case 'mine-filler':
-          return mineFiller(job)
-        case 'replay-filler': {
-          const startedUs = nowUs()
-          if (job.iteration < 1 || job.iteration > options.filler.iterations) return refused('iteration-out-of-range')
-          const run = fillerEngine().start(job.seed, job.ticketId)
-          for (let j = 1; ; j++) {
-            const step = run.iterate()
-            if (!step.ok) return refused(step.code)
-            if (j < job.iteration) continue
-            return {
-              kind: 'replay',
-              map: step.map,
-              loss: 0,
-              accuracy: 0,
-              overdrive: 0,
-              endModelHash: step.endModelHash,
-              endResidualHash: step.endResidualHash,
-              gradientHash: run.gradientHash(job.verifier),
-              ...tookSince(startedUs),
-            }
-          }
-        }
-        case 'replay': {
-          if (arithmeticMismatch(job.document)) return refused('other-arithmetic')
-          const startedUs = nowUs()
-          const result = replay(replayTrainer(job), {
-            startModel: job.model,
-            startResidual: job.residual,
-            sequence: job.sequence,
-            maps: job.maps,
-            batch: job.batch,
-            rate: job.rate,
-          })
-          if (!result.ok) return refused(result.code)
-          const { map, loss, accuracy, overdrive, endModelHash, endResidualHash } = result
+      if (waiting > 0) throw new TypeError('computer: expected the job before to be finished')
+      const begun = begin(job, sha256Hex)
+      return 'kind' in begun ? begun : begun.finish(...begun.hashes)
+    },
+    runBeside(job) {
+      waiting++
+      const result = last
+        .then(async () => {
+          const begun = begin(job, sha256HexBeside)
+          return 'kind' in begun ? begun : begun.finish(...(await Promise.all(begun.hashes)))
+        })
+        .finally(() => waiting--)
+      last = result.catch(() => undefined)
+      return result
+    },
+  }
+
+  function begin<D>(job: Job, digest: Digest<D>): JobResult | Begun<D> {
+    switch (job.kind) {
+      case 'open-run':
+        return openRun(job)
+      case 'iterate':
+        return iterate(job, digest)
+      case 'final-model': {
+        const run = runs.get(job.run)
+        if (!run) return refused('no-such-run')
+        return { kind: 'final-model', ...run.trainer.finalModel(job.maps) }
+      }
+      case 'close-run':
+        runs.delete(job.run)
+        return { kind: 'close-run' }
+      case 'mine-filler':
+        return mineFiller(job)
+      case 'replay-filler': {
+        const startedUs = nowUs()
+        if (job.iteration < 1 || job.iteration > options.filler.iterations) return refused('iteration-out-of-range')
+        const run = fillerEngine().start(job.seed, job.ticketId)
+        for (let j = 1; ; j++) {
+          const step = run.iterate()
+          if (!step.ok) return refused(step.code)
+          if (j < job.iteration) continue
           return {
             kind: 'replay',
-            map,
-            loss,
-            accuracy,
-            overdrive,
-            endModelHash,
-            endResidualHash,
-            gradientHash: result.gradientHash(job.verifier),
+            map: step.map,
+            loss: 0,
+            accuracy: 0,
+            overdrive: 0,
+            endModelHash: step.endModelHash,
+            endResidualHash: step.endResidualHash,
+            gradientHash: run.gradientHash(job.verifier),
             ...tookSince(startedUs),
           }
         }
-        case 'evaluate':
-          return evaluateModel(job)
-        case 'cut-batches': {
-          const segments = openSegments(job.document, job.segments)
-          if (!segments) return refused('bad-segment')
-          const batches = cutBatches(job.taskId, segments, job.document)
-          return { kind: 'cut-batches', hashes: batches.map((batch) => batch.hash), batches: batches.map((batch) => batch.bytes) }
-        }
-        case 'commit-data':
-          return commitData(job)
       }
-    },
+      case 'replay':
+        return replayIteration(job, digest)
+      case 'evaluate':
+        return evaluateModel(job)
+      case 'cut-batches': {
+        const segments = openSegments(job.document, job.segments)
+        if (!segments) return refused('bad-segment')
+        const batches = cutBatches(job.taskId, segments, job.document)
+        return { kind: 'cut-batches', hashes: batches.map((batch) => batch.hash), batches: batches.map((batch) => batch.bytes) }
+      }
+      case 'commit-data':
+        return commitData(job)
+    }
+  }
+
+  function replayIteration<D>(job: Job & { kind: 'replay' }, digest: Digest<D>): JobResult | Begun<D> {
+    if (arithmeticMismatch(job.document)) return refused('other-arithmetic')
+    const startedUs = nowUs()
+    const { model, residual, sequence, maps, batch, rate } = job
+    const result = replayBeside(replayTrainer(job), { startModel: model, startResidual: residual, sequence, maps, batch, rate }, digest)
+    if (!result.ok) return refused(result.code)
+    const { map, loss, accuracy, overdrive } = result
+    return {
+      hashes: [result.endModelHash, result.endResidualHash, result.gradientHash(job.verifier)],
+      finish: (endModelHash, endResidualHash, gradientHash) => ({
+        kind: 'replay',
+        ...{ map, loss, accuracy, overdrive },
+        ...{ endModelHash: endModelHash!, endResidualHash: endResidualHash!, gradientHash: gradientHash! },
+        ...tookSince(startedUs),
+      }),
+    }
   }
 
   function tookSince(startedUs: number): { readonly replayUs?: number } {
@@ -166,7 +202,7 @@ export function createComputer(options: ComputerOptions): Computer {
     }
   }
 
-  function iterate(job: Job & { kind: 'iterate' }): JobResult {
+  function iterate<D>(job: Job & { kind: 'iterate' }, digest: Digest<D>): JobResult | Begun<D> {
     const run = runs.get(job.run)
     if (!run) return refused('no-such-run')
     const { trainer } = run
@@ -176,8 +212,17 @@ export function createComputer(options: ComputerOptions): Computer {
       run.startResidual.set(trainer.residual)
     }
     const startedUs = nowUs()
-    const result = trainer.iterate({ maps: job.maps, batch: job.batch, rate: job.rate })
+    const result = trainer.iterateBeside({ maps: job.maps, batch: job.batch, rate: job.rate }, digest)
     if (!result.ok) return refused(result.code, result.layer)
+    return {
+      hashes: [result.endModelHash, result.endResidualHash],
+      finish: (endModelHash, endResidualHash) =>
+        finishIteration(job, run, { ...result, endModelHash: endModelHash!, endResidualHash: endResidualHash! }, startedUs),
+    }
+  }
+
+  function finishIteration(job: Job & { kind: 'iterate' }, run: Run, result: Trained, startedUs: number): JobResult {
+    const { trainer } = run
     const trainedUs = nowUs()
     const { map, loss, accuracy, overdrive, endModelHash, endResidualHash } = result
     const win = job.mining && map.length > 0 ? tryNonces(job, job.mining, result) : undefined
@@ -215,7 +260,7 @@ export function createComputer(options: ComputerOptions): Computer {
   function tryNonces(
     job: Job & { kind: 'iterate' },
     mining: NonNullable<(Job & { kind: 'iterate' })['mining']>,
-    result: { map: Uint8Array; loss: number; accuracy: number; endModelHash: Hex; endResidualHash: Hex },
+    result: Trained,
   ): Hex | undefined {
     const messageHash = coreHash({
       ...job.draft,

@@ -1,4 +1,4 @@
-import { bytesToHex, hexToBytes, sha256, u32le, utf8 } from '@pouw/crypto'
+import { hexToBytes, sha256, sha256Hex, u32le, utf8 } from '@pouw/crypto'
 import { decodeMap, encodeMap, type Hex } from '@pouw/primitives'
 import { readU32 } from './bytes-at.ts'
 import type { Net } from './net/net.ts'
@@ -16,13 +16,16 @@ export interface StepOutput {
   readonly overdrive: number
 }
 
-/** What one iteration of a miner gives: all that IT_RES says about it. */
-export interface IterationOutput extends StepOutput {
+/** SHA-256 over the concatenation of the parts: at once, in hex, or a promise of it. The parts are only lent for the call. */
+export type Digest<D> = (...parts: Uint8Array[]) => D
+
+/** What one iteration of a miner gives: all that IT_RES says about it. Hashes are what the digest makes. */
+export interface IterationOutput<D = Hex> extends StepOutput {
   readonly ok: true
-  readonly endModelHash: Hex
-  readonly endResidualHash: Hex
+  readonly endModelHash: D
+  readonly endResidualHash: D
   /** SHA-256("POUW-GRAD" || gradient || ticket) of A18. Call it before the next iteration, which overwrites the gradient. */
-  gradientHash(ticketId: Hex): Hex
+  gradientHash(ticketId: Hex): D
 }
 
 /** Why an iteration did not happen: bytes that are not what they should be, or numbers that left the finite (A6). */
@@ -76,8 +79,16 @@ export function stepKey(taskId: Hex, ticketId: Hex, sequence: number): readonly 
  * One iteration, spec 9.1 steps 1-9, on the weights and the residual of `net`: peers first, then the gradient at the moved weights.
  * Answers `undefined` if weights, residual, gradient or loss are not all finite; the state is then worthless.
  * @param maps decoded peer maps; their sum does not depend on their order
+ * @param ended called when the state is the end state, before its loss is computed: hashing it can begin
  */
-export function step(net: Net, rules: StepRules, maps: readonly Uint32Array[], samples: Samples, due: Due): StepOutput | undefined {
+export function step(
+  net: Net,
+  rules: StepRules,
+  maps: readonly Uint32Array[],
+  samples: Samples,
+  due: Due,
+  ended?: () => void,
+): StepOutput | undefined {
   const q = wordStep(rules, due.rate)
   net.loadBatch(samples.features, samples.labels, rules.scale)
   net.setKey(...due.key)
@@ -86,8 +97,10 @@ export function step(net: Net, rules: StepRules, maps: readonly Uint32Array[], s
   if (!rules.plain) net.propose(due.rate, due.sequence)
   const { words, overdrive } = net.exchange(rules.tau, q)
   net.settle(...due.key)
+  if (!net.isFinite()) return undefined
+  ended?.()
   const { lossSum, correct } = net.forward()
-  if (!Number.isFinite(lossSum) || !net.isFinite()) return undefined
+  if (!Number.isFinite(lossSum)) return undefined
   return { map: encodeMap(words), loss: Math.fround(lossSum / rules.batch), accuracy: Math.fround(correct / rules.batch), overdrive }
 }
 
@@ -122,5 +135,9 @@ const GRADIENT_TAG = utf8('POUW-GRAD')
 
 /** SHA-256("POUW-GRAD" || gradient of step 3, f32 little-endian || ticket), A18: bound to the ticket, so a verdict cannot be copied. */
 export function gradientHash(gradient: Float32Array, ticketId: Hex): Hex {
-  return bytesToHex(sha256(GRADIENT_TAG, floatBytes(gradient), hexToBytes(ticketId)))
+  return sha256Hex(...gradientParts(gradient, ticketId))
+}
+
+export function gradientParts(gradient: Float32Array, ticketId: Hex): Uint8Array[] {
+  return [GRADIENT_TAG, floatBytes(gradient), hexToBytes(ticketId)]
 }

@@ -1,5 +1,6 @@
+import { sha256Hex } from '@pouw/crypto'
 import type { Hex, TaskDocument } from '@pouw/primitives'
-import type { IterationFailure, IterationOutput } from './iteration.ts'
+import type { Digest, IterationFailure, IterationOutput } from './iteration.ts'
 import type { Backend } from './model.ts'
 import { openModel, openResidual } from './state-bytes.ts'
 import { createTrainer, type Trainer } from './trainer.ts'
@@ -14,8 +15,6 @@ export interface ReplayInput {
   readonly batch: Uint8Array
   readonly rate: number
 }
-
-export type ReplayOutput = IterationOutput
 
 /** A trainer kept for replays of one miner's iterations of one task. */
 export interface ReplayTrainer {
@@ -32,7 +31,16 @@ export function createReplayTrainer(doc: TaskDocument, taskId: Hex, ticketId: He
  * Runs one iteration of another miner again (checks 14 and 15 of spec 10.6) and answers what it should have published.
  * `bad-start`: the start bytes are not a finite state of this task, ticket and sequence.
  */
-export function replay({ taskId, ticketId, trainer }: ReplayTrainer, input: ReplayInput): ReplayOutput | IterationFailure {
+export function replay(replaying: ReplayTrainer, input: ReplayInput): IterationOutput | IterationFailure {
+  return replayBeside(replaying, input, sha256Hex)
+}
+
+/** The same with hashes by a digest of the caller's, which may work beside this thread. */
+export function replayBeside<D>(
+  { taskId, ticketId, trainer }: ReplayTrainer,
+  input: ReplayInput,
+  digest: Digest<D>,
+): IterationOutput<D> | IterationFailure {
   const model = openModel(input.startModel, trainer.weights.length, trainer.halves)
   const residual = openResidual(input.startResidual, trainer.residual.length, trainer.halves)
   if (!model || !residual) return { ok: false, code: 'bad-start' }
@@ -40,5 +48,5 @@ export function replay({ taskId, ticketId, trainer }: ReplayTrainer, input: Repl
     if (state.taskId !== taskId || state.ticketId !== ticketId || state.sequence !== input.sequence - 1)
       return { ok: false, code: 'bad-start' }
   trainer.restore(input.sequence - 1, model.weights, residual.residual)
-  return trainer.iterate(input)
+  return trainer.iterateBeside(input, digest)
 }

@@ -26,22 +26,32 @@ export interface ResidualState {
  * little-endian, but for the first `halves`, which are bf16 (decision 0022).
  */
 export function modelBytes(taskId: Hex, ticketId: Hex, sequence: number, weights: Float32Array, halves = 0): Uint8Array {
-  return concatBytes(hexToBytes(taskId), hexToBytes(ticketId), u32le(sequence), ...numberBytes(weights, halves))
+  return concatBytes(...modelParts(taskId, ticketId, sequence, weights, halves))
+}
+
+/** The same in parts, some of them views on the numbers. */
+export function modelParts(taskId: Hex, ticketId: Hex, sequence: number, weights: Float32Array, halves = 0): Uint8Array[] {
+  return [hexToBytes(taskId), hexToBytes(ticketId), u32le(sequence), ...numberBytes(weights, halves)]
 }
 
 /** SHA-256 of `modelBytes`, without building them. */
 export function modelHash(taskId: Hex, ticketId: Hex, sequence: number, weights: Float32Array, halves = 0): Hex {
-  return sha256Hex(hexToBytes(taskId), hexToBytes(ticketId), u32le(sequence), ...numberBytes(weights, halves))
+  return sha256Hex(...modelParts(taskId, ticketId, sequence, weights, halves))
 }
 
 /** `"POUW-RESIDUAL" || task || ticket || u32 sequence || numbers` (A13): the preimage of the residual hash. */
 export function residualBytes(taskId: Hex, ticketId: Hex, sequence: number, residual: Float32Array, halves = 0): Uint8Array {
-  return concatBytes(RESIDUAL_TAG, hexToBytes(taskId), hexToBytes(ticketId), u32le(sequence), ...numberBytes(residual, halves))
+  return concatBytes(...residualParts(taskId, ticketId, sequence, residual, halves))
+}
+
+/** The same in parts, some of them views on the numbers. */
+export function residualParts(taskId: Hex, ticketId: Hex, sequence: number, residual: Float32Array, halves = 0): Uint8Array[] {
+  return [RESIDUAL_TAG, hexToBytes(taskId), hexToBytes(ticketId), u32le(sequence), ...numberBytes(residual, halves)]
 }
 
 /** SHA-256 of `residualBytes`, without building them. */
 export function residualHash(taskId: Hex, ticketId: Hex, sequence: number, residual: Float32Array, halves = 0): Hex {
-  return sha256Hex(RESIDUAL_TAG, hexToBytes(taskId), hexToBytes(ticketId), u32le(sequence), ...numberBytes(residual, halves))
+  return sha256Hex(...residualParts(taskId, ticketId, sequence, residual, halves))
 }
 
 /**

@@ -1,9 +1,10 @@
-import { bytesToHex, sha256 } from '@pouw/crypto'
+import { bytesToHex, sha256, sha256Hex } from '@pouw/crypto'
 import { bf16Numbers, type Hex, type TaskDocument } from '@pouw/primitives'
 import { openBatch } from './batches.ts'
 import {
   applyPeers,
-  gradientHash,
+  type Digest,
+  gradientParts,
   type IterationFailure,
   type IterationOutput,
   openMaps,
@@ -16,7 +17,7 @@ import { arithmeticMismatch, type Backend, initialModel, modelOf } from './model
 import { createNet } from './net/net.ts'
 import { isPlain } from './optimizers/proposal.ts'
 import { rateAt } from './schedule.ts'
-import { modelBytes, modelHash, residualHash } from './state-bytes.ts'
+import { modelBytes, modelParts, residualParts } from './state-bytes.ts'
 
 export interface IterateInput {
   /** Peers' canonical maps in slot order, all of them and no others (spec 9.4 rule 3). */
@@ -44,6 +45,8 @@ export interface Trainer {
    * worthless, and every further call says `not-finite` until `restore`.
    */
   iterate(input: IterateInput): IterationOutput | IterationFailure
+  /** The same with hashes by a digest of the caller's. It begins when the end state stands, before its loss is computed: one that works beside this thread costs little of its time. */
+  iterateBeside<D>(input: IterateInput, digest: Digest<D>): IterationOutput<D> | IterationFailure
   /**
    * Whether the sum of these maps is zero everywhere, so that they cannot begin a new cut (A14). No maps cancel.
    * @throws RangeError if a map is not canonical
@@ -86,6 +89,30 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
     return words
   }
 
+  function iterateBeside<D>(input: IterateInput, digest: Digest<D>): IterationOutput<D> | IterationFailure {
+    if (worthless) return { ok: false, code: 'not-finite' }
+    const maps = openMaps(input.maps, params)
+    if (!maps) return { ok: false, code: 'bad-map' }
+    const batch = openBatch(input.batch, doc.ml.dataset.features, doc.ml.batch)
+    if (!batch || batch.taskId !== taskId || !labelsFit(batch.labels, doc.ml.dataset.classes)) return { ok: false, code: 'bad-batch' }
+    const key = stepKey(taskId, ticketId, sequence + 1)
+    const next = sequence + 1
+    let hashes: { readonly endModelHash: D; readonly endResidualHash: D } | undefined
+    const output = step(net, rules, maps, batch, { sequence: next, rate: input.rate, key }, () => {
+      hashes = {
+        endModelHash: digest(...modelParts(taskId, ticketId, next, net.modelNumbers, halves)),
+        endResidualHash: digest(...residualParts(taskId, ticketId, next, net.residualNumbers, halves)),
+      }
+    })
+    if (!output || !hashes) {
+      worthless = true
+      const layer = net.nonFiniteLayer()
+      return { ok: false, code: 'not-finite', ...(layer !== undefined && { layer }) }
+    }
+    sequence = next
+    return { ok: true, ...output, ...hashes, gradientHash: (ticket: Hex) => digest(...gradientParts(net.gradient, ticket)) }
+  }
+
   return {
     get sequence() {
       return sequence
@@ -93,28 +120,8 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
     weights: net.modelNumbers,
     residual: net.residualNumbers,
     halves,
-    iterate(input) {
-      if (worthless) return { ok: false, code: 'not-finite' }
-      const maps = openMaps(input.maps, params)
-      if (!maps) return { ok: false, code: 'bad-map' }
-      const batch = openBatch(input.batch, doc.ml.dataset.features, doc.ml.batch)
-      if (!batch || batch.taskId !== taskId || !labelsFit(batch.labels, doc.ml.dataset.classes)) return { ok: false, code: 'bad-batch' }
-      const key = stepKey(taskId, ticketId, sequence + 1)
-      const output = step(net, rules, maps, batch, { sequence: sequence + 1, rate: input.rate, key })
-      if (!output) {
-        worthless = true
-        const layer = net.nonFiniteLayer()
-        return { ok: false, code: 'not-finite', ...(layer !== undefined && { layer }) }
-      }
-      sequence++
-      return {
-        ok: true,
-        ...output,
-        endModelHash: modelHash(taskId, ticketId, sequence, net.modelNumbers, halves),
-        endResidualHash: residualHash(taskId, ticketId, sequence, net.residualNumbers, halves),
-        gradientHash: (ticket) => gradientHash(net.gradient, ticket),
-      }
-    },
+    iterate: (input) => iterateBeside(input, sha256Hex),
+    iterateBeside,
     peersCancel: (maps) => net.peersCancel(opened(maps)),
     restore(to, weights, residual) {
       const expected = [net.modelNumbers.length, net.residualNumbers.length]

@@ -9,7 +9,7 @@ if (!port) throw new TypeError('compute-thread: runs only as a worker thread')
 
 const computer = createComputer({ filler: workerData.filler, nowUs: () => performance.now() * 1000 })
 
-port.on('message', ({ id, job }: ComputeRequest) => {
-  const { message, transfer } = packMessage({ id, result: computer.run(job) } satisfies ComputeReply, 'give')
+port.on('message', async ({ id, job }: ComputeRequest) => {
+  const { message, transfer } = packMessage({ id, result: await computer.runBeside(job) } satisfies ComputeReply, 'give')
   port.postMessage(message, transfer)
 })
