@@ -55,7 +55,7 @@ export const engine: Topic = async (options) => {
       ...(await gemmRows(options)),
       ...(await stepRows(works, torch, options)),
       ...(await threadRows(works, options)),
-      overheadRow(await protocolOverhead(options)),
+      ...overheadRows(await protocolOverhead(options)),
       await int8Row(options),
       ...(await memoryRows(options)),
     ]
@@ -166,13 +166,12 @@ async function threadRows(works: Readonly<Record<Raced, Work>>, { quick, say }: 
   return rows
 }
 
-function overheadRow({ training, protocol }: { readonly training: number; readonly protocol: number }): Row {
-  return row(
-    `protocol overhead (hashes, residual, map, signed message) over a training step of 10 ms and more`,
-    (100 * protocol) / training,
-    '%',
-    { atMost: OVERHEAD },
-  )
+function overheadRows({ training, inTurn, beside }: Awaited<ReturnType<typeof protocolOverhead>>): Row[] {
+  const title = 'protocol overhead (hashes, residual, map, signed message) over a training step of 10 ms and more'
+  return [
+    row(title, (100 * beside) / training, '%', { atMost: OVERHEAD }),
+    row(`${title}, hashes in turn instead of beside`, (100 * inTurn) / training, '%'),
+  ]
 }
 
 /** A step that is nearly all products of matrices. */

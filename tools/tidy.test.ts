@@ -188,7 +188,11 @@ const EXCEPTIONS: readonly { readonly rule: string; readonly path: string; reado
 ]
 
 /** A thread's program whose name is put together at run time, and the kernels' first file, which build.mjs hands to the compiler. */
-const ENTRY_POINTS = new Set(['packages/node/src/compute/compute-thread.ts', 'packages/tensor/assembly/index.ts'])
+const ENTRY_POINTS = new Set([
+  'packages/node/src/compute/compute-thread.ts',
+  'packages/node/src/compute/hash-thread.ts',
+  'packages/tensor/assembly/index.ts',
+])
 
 const sources = readSources()
 const tooling = readTooling()

@@ -36,14 +36,16 @@ export interface ComputerOptions {
   readonly filler: NetworkParams['filler']
   /** Microsecond clock for the figures that people read; results do not depend on it. */
   readonly nowUs?: () => number
+  /** Begins a hash and answers what waits for it: one that works beside this thread leaves it free to compute meanwhile. By default it is done at once. */
+  readonly digest?: Digest<() => Hex>
 }
 
 export interface Computer {
   /** Runs one job. Refusals (bad bytes, non-finite numbers) come back as `refused`; it throws only for bugs. */
   run(job: Job): JobResult
   /**
-   * The same results sooner: the states' hashes are found beside the computing, by the platform's own SHA-256. Jobs handed in together run one after the other.
-   * `run` is a bug while one of them is on its way.
+   * The same results where nothing may block, as in a browser: the states' hashes are WebCrypto's, found beside the computing. Jobs handed in together run one after
+   * the other; `run` is a bug while one of them is on its way.
    */
   runBeside(job: Job): Promise<JobResult>
 }
@@ -72,14 +74,15 @@ export function createComputer(options: ComputerOptions): Computer {
   /** Replays of one miner use one trainer: an instance of the kernels costs more than the replay itself. */
   const replays = new Map<string, ReplayTrainer>()
   const fillerEngine = () => (filler ??= createFillerEngine(options.filler))
+  const digest = options.digest ?? atOnce
   let last: Promise<unknown> = Promise.resolve()
   let waiting = 0
 
   return {
     run(job) {
       if (waiting > 0) throw new TypeError('computer: expected the job before to be finished')
-      const begun = begin(job, sha256Hex)
-      return 'kind' in begun ? begun : begun.finish(...begun.hashes)
+      const begun = begin(job, digest)
+      return 'kind' in begun ? begun : begun.finish(...begun.hashes.map((hash) => hash()))
     },
     runBeside(job) {
       waiting++
@@ -304,6 +307,11 @@ export function createComputer(options: ComputerOptions): Computer {
     }
     return { kind: 'mine-filler', tries }
   }
+}
+
+function atOnce(...parts: Uint8Array[]): () => Hex {
+  const hash = sha256Hex(...parts)
+  return () => hash
 }
 
 function refused(code: string, layer?: string): JobResult {

@@ -1,0 +1,105 @@
+/**
+ * SHA-256 in a thread of its own, for a thread that computes meanwhile and may block: it takes a hash up where it needs it, without going through its event
+ * loop. (WebCrypto answers through the loop, which costs as much as hashing half a megabyte.)
+ */
+import { Worker } from 'node:worker_threads'
+import { concatBytes, sha256Hex } from '@pouw/crypto'
+import type { Hex } from '@pouw/primitives'
+
+export interface Hashing {
+  /**
+   * Begins a hash over the concatenation of the parts, which are copied, and answers what waits for it. Small ones, and those that find no place, are
+   * done at once.
+   */
+  digest(...parts: Uint8Array[]): () => Hex
+  close(): void
+}
+
+/** What goes to the thread: hash so many bytes of a buffer and answer in this place. */
+export interface HashRequest {
+  readonly buffer: SharedArrayBuffer
+  readonly length: number
+  readonly place: number
+}
+
+/** Below this a copy and a wake-up cost more than the hash. */
+const APART_FROM = 131_072
+/** Hashes under way at once: an iteration has two, a replay three. */
+const PLACES = 4
+/** Longest time that a hash is waited for: then the thread is taken for dead, and this one hashes for itself. */
+const WAIT_MS = 2000
+
+// Words of the shared memory: how many requests there were; by place, how many of them are answered. Then 32 bytes a place.
+export const REQUESTS = 0
+export const answersAt = (place: number): number => 1 + place
+export const digestAt = (place: number): number => 4 * (1 + PLACES) + 32 * place
+const SHARED_BYTES = digestAt(PLACES)
+
+export function createHashing(program: URL = PROGRAM): Hashing {
+  const shared = new SharedArrayBuffer(SHARED_BYTES)
+  const words = new Int32Array(shared)
+  const places = Array.from({ length: PLACES }, () => ({ buffer: new SharedArrayBuffer(0), busy: false, asked: 0 }))
+  let thread: Worker | undefined
+  let dead = false
+
+  function start(): Worker {
+    const made = new Worker(program, { workerData: shared })
+    made.unref()
+    // Whoever waits finds out by the clock; nothing is lost.
+    made.on('error', () => {
+      dead = true
+    })
+    return made
+  }
+
+  return {
+    digest(...parts) {
+      const size = parts.reduce((sum, part) => sum + part.length, 0)
+      const number = places.findIndex(({ busy }) => !busy)
+      const place = places[number]
+      if (dead || size < APART_FROM || !place) {
+        const hash = sha256Hex(...parts)
+        return () => hash
+      }
+      thread ??= start()
+      if (place.buffer.byteLength < size) place.buffer = new SharedArrayBuffer(size)
+      const bytes = new Uint8Array(place.buffer, 0, size)
+      let at = 0
+      for (const part of parts) {
+        bytes.set(part, at)
+        at += part.length
+      }
+      place.busy = true
+      const turn = ++place.asked
+      thread.postMessage({ buffer: place.buffer, length: size, place: number } satisfies HashRequest)
+      Atomics.add(words, REQUESTS, 1)
+      Atomics.notify(words, REQUESTS)
+      let hash: Hex | undefined
+      return () => {
+        if (hash !== undefined) return hash
+        hash = answered(number, turn) ? hexOf(new Uint8Array(shared, digestAt(number), 32)) : sha256Hex(concatBytes(bytes))
+        place.busy = false
+        return hash
+      }
+    },
+    close() {
+      dead = true
+      void thread?.terminate()
+    },
+  }
+
+  function answered(place: number, turn: number): boolean {
+    for (let seen = Atomics.load(words, answersAt(place)); seen !== turn; seen = Atomics.load(words, answersAt(place))) {
+      if (!dead && Atomics.wait(words, answersAt(place), seen, WAIT_MS) !== 'timed-out') continue
+      dead = true
+      return false
+    }
+    return true
+  }
+}
+
+function hexOf(bytes: Uint8Array): Hex {
+  return Buffer.from(bytes).toString('hex')
+}
+
+const PROGRAM = new URL(`./hash-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
