@@ -10,7 +10,7 @@ export function hiddenZero(x: usize): u32 {
   return <u32>x & 3
 }
 
-/** y = the nearest bf16 number, ties to even; a NaN is 0x7fc00000. In place or not. */
+/** y = the nearest bf16 number, ties to even, or a zero of its sign if that is below 2^-50; a NaN is 0x7fc00000. In place or not. */
 export function roundBf16(x: usize, y: usize, n: u32): void {
   const zero = hiddenZero(x)
   const magnitudes = i32x4.splat(0x7fffffff ^ zero)
@@ -19,22 +19,24 @@ export function roundBf16(x: usize, y: usize, n: u32): void {
   const half = i32x4.splat(0x7fff ^ zero)
   const low = i32x4.splat(0xffff ^ zero)
   const quiet = i32x4.splat(0x7fc00000 ^ zero)
+  const least = i32x4.splat(0x26800000 ^ zero)
   const end4 = x + (<usize>(n & ~3) << 2)
   const end = x + (<usize>n << 2)
-  for (; x < end4; x += 16, y += 16) v128.store(y, nearest(v128.load(x), magnitudes, infinity, one, half, low, quiet))
+  for (; x < end4; x += 16, y += 16) v128.store(y, nearest(v128.load(x), magnitudes, infinity, one, half, low, quiet, least))
   for (; x < end; x += 4, y += 4) {
-    const value = nearest(i32x4.splat(load<i32>(x)), magnitudes, infinity, one, half, low, quiet)
+    const value = nearest(i32x4.splat(load<i32>(x)), magnitudes, infinity, one, half, low, quiet, least)
     store<i32>(y, i32x4.extract_lane(value, 0))
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function nearest(x: v128, magnitudes: v128, infinity: v128, one: v128, half: v128, low: v128, quiet: v128): v128 {
+function nearest(x: v128, magnitudes: v128, infinity: v128, one: v128, half: v128, low: v128, quiet: v128, least: v128): v128 {
   const nan = i32x4.gt_s(v128.and(x, magnitudes), infinity)
   const odd = v128.and(i32x4.shr_u(x, 16), one)
   const rounded = v128.andnot(i32x4.add(x, i32x4.add(odd, half)), low)
-  return v128.bitselect(quiet, rounded, nan)
+  const tiny = i32x4.lt_s(v128.and(rounded, magnitudes), least)
+  return v128.bitselect(quiet, v128.andnot(rounded, v128.and(tiny, magnitudes)), nan)
 }
 
 /** x = one of the two bf16 numbers around it, by a hash of its index, from `first` on, and the key; in place. What is not finite stays. */

@@ -23,15 +23,19 @@ function rounded(values: readonly number[]): Float32Array {
   return executable.f32(y).slice()
 }
 
-test('rounding: nearest, ties to even, overflow to infinity, subnormals kept, one NaN', () => {
+test('rounding: nearest, ties to even, overflow to infinity, nothing below 2^-50, one NaN', () => {
   const tie = float(0x3f808000)
   const above = float(0x3f818000)
   expect(Array.from(rounded([1, tie, above, float(0x3f808001), -tie]), bits)).toEqual([
     0x3f800000, 0x3f800000, 0x3f820000, 0x3f810000, 0xbf800000,
   ])
   const largest = float(0x7f7fffff)
-  expect(Array.from(rounded([largest, -largest, Infinity, float(1), float(0x00018000), -0]), bits)).toEqual([
-    0x7f800000, 0xff800000, 0x7f800000, 0, 0x00020000, 0x80000000,
+  expect(Array.from(rounded([largest, -largest, Infinity, float(1), float(0x80018000), -0]), bits)).toEqual([
+    0x7f800000, 0xff800000, 0x7f800000, 0, 0x80000000, 0x80000000,
+  ])
+  // 2^-50 stays, what rounds to it too.
+  expect(Array.from(rounded([2 ** -50, -(2 ** -50), float(0x267f8000), float(0x267f7fff), float(0xa67f0000)]), bits)).toEqual([
+    0x26800000, 0xa6800000, 0x26800000, 0, 0x80000000,
   ])
   expect(Array.from(rounded([Number.NaN, float(0x7f800001), float(0xffffffff)]), bits)).toEqual([0x7fc00000, 0x7fc00000, 0x7fc00000])
   fc.assert(
@@ -46,6 +50,10 @@ test('the nearest number by definition', () => {
   fc.assert(
     fc.property(fc.float({ noNaN: true, noDefaultInfinity: true, min: Math.fround(-1e30), max: Math.fround(1e30) }), (x) => {
       const y = roundBf16(x)
+      if (Math.abs(x) < 2 ** -50) {
+        expect(Math.abs(y)).toBe(Math.abs(x) < float(0x267f8000) ? 0 : 2 ** -50)
+        return
+      }
       const [below, above] = [float((bits(y) - 0x10000) >>> 0), float((bits(y) + 0x10000) >>> 0)]
       for (const other of [below, above]) if (Number.isFinite(other)) expect(Math.abs(y - x)).toBeLessThanOrEqual(Math.abs(other - x))
     }),

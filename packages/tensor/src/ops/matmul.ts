@@ -17,7 +17,7 @@ export const matmulOp: Op<Attributes> = {
   name: 'matmul',
   code: 0x101,
   infer([a, b], { kind }) {
-    const { m, n, k } = extents(a!, b!, kind)
+    const { m, n, k } = productExtents(a!, b!, kind)
     const inner = kind === 'nt' ? b!.shape[1]! : b!.shape[0]!
     if (inner !== k) throw new RangeError(`matmul ${kind}: expected equal inner extents, received [${a!.shape}] and [${b!.shape}]`)
     return [{ shape: [m, n] }]
@@ -29,14 +29,15 @@ export const matmulOp: Op<Attributes> = {
   },
   scratchBytes: (_node, threads) => threads * gemmScratchBytes,
   words({ inputs: [a, b], outputs: [c], attributes: { kind } }, { at, scratch }) {
-    const { m, n, k } = extents(a!, b!, kind)
+    const { m, n, k } = productExtents(a!, b!, kind)
     const kinds = { nt: 0, nn: 1, tn: 2 }
     const [lda, ldb, ldc] = [4 * (kind === 'tn' ? m : k), 4 * (kind === 'nt' ? k : n), 4 * n]
     return [kinds[kind], m, n, k, at(a!), lda, at(b!), ldb, at(c!), ldc, scratch, 1, 1, 0, 0, 0, 0, 0, 0]
   },
 }
 
-function extents(a: Value, b: Value, kind: Attributes['kind']) {
+/** C is [m, n], sums are over k. */
+export function productExtents(a: Value, b: Value, kind: Attributes['kind']) {
   if (a.shape.length !== 2 || b.shape.length !== 2)
     throw new RangeError(`matmul: expected two matrices, received [${a.shape}] and [${b.shape}]`)
   const [m, k] = kind === 'tn' ? [a.shape[1]!, a.shape[0]!] : [a.shape[0]!, a.shape[1]!]

@@ -1,9 +1,15 @@
-/** The nearest bf16 number as binary32, ties to even; NaN is 0x7fc00000. */
+/**
+ * The nearest bf16 number as binary32, ties to even; one below 2^-50 becomes a zero of its sign, so that neither products nor sums of such numbers are
+ * subnormal. NaN is 0x7fc00000.
+ */
 export function roundBf16(x: number): number {
   float[0] = x
   const bits = word[0]!
   if ((bits & 0x7fffffff) > 0x7f800000) word[0] = 0x7fc00000
-  else word[0] = (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000
+  else {
+    word[0] = (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000
+    if ((word[0]! & 0x7fffffff) < 0x26800000) word[0]! &= 0x80000000
+  }
   return float[0]!
 }
 

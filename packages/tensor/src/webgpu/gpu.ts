@@ -1,14 +1,24 @@
 import { findGpu } from '#gpu'
+import type { Profile } from '../graph/graph.ts'
+import { bf16Shader } from './bf16-shader.ts'
 import { int8Shader, tile } from './int8-shader.ts'
 import { selfTest } from './self-test.ts'
 
-/** One int8 product as its instruction says it, over bytes instead of addresses. */
+/** The profiles whose products a graphics processor may make. */
+export type GpuProfile = Exclude<Profile, 'f32'>
+
+/** What their operands are: int8 numbers, or binary32 that are bf16 numbers. */
+export type GpuNumbers = Int8Array | Float32Array
+
+const SHADERS: Readonly<Record<GpuProfile, string>> = { int8x: int8Shader, bf16x: bf16Shader }
+
+/** One product as its instruction says it, over numbers instead of addresses. */
 export interface GpuProduct {
   readonly kind: 0 | 1 | 2
   readonly m: number
   readonly n: number
   readonly k: number
-  /** In numbers, those of C in int32. */
+  /** In numbers. */
   readonly lda: number
   readonly ldb: number
   readonly ldc: number
@@ -16,21 +26,25 @@ export interface GpuProduct {
   readonly inner: number
   /** [a outer, a inner, b outer, b inner, c outer, c inner], in numbers. */
   readonly steps: readonly number[]
+  /** Products along outer are added up; of int8 numbers only. */
   readonly sum: boolean
   /** Where A and B begin. */
   readonly offsets: readonly [number, number]
 }
 
-/** A graphics processor that has shown that it computes the products of profile `int8x` to the bit. */
+/** A graphics processor that has shown that it computes the products of a profile to the bit. */
 export interface Gpu {
   /** What it calls itself. */
   readonly name: string
-  /** C, int32, `size` numbers; those that the product does not make are 0. Rejects if the device is lost. */
-  product(product: GpuProduct, a: Int8Array, b: Int8Array, size: number): Promise<Int32Array>
+  readonly profile: GpuProfile
+  /** C, words of int32 or binary32, `size` of them; those that the product does not make are 0. Rejects if the device is lost. */
+  product(product: GpuProduct, a: GpuNumbers, b: GpuNumbers, size: number): Promise<Uint32Array>
   close(): void
 }
 
 export interface GpuOptions {
+  /** Default `int8x`. */
+  readonly profile?: GpuProfile
   /** Takes one line for people: which device serves, or why none does. */
   readonly log?: (line: string) => void
   /** Default: the browser's WebGPU, or the package `webgpu` in Node. */
@@ -43,21 +57,26 @@ export interface GpuOptions {
  * Opens the graphics processor and holds it to WebAssembly's bits on products of all kinds (`selfTest`). Answers `undefined`, with a line to `log`, if there is
  * none or one bit differs: products are then WebAssembly's.
  */
-export async function openGpu({ log = () => {}, gpu, shader = int8Shader }: GpuOptions = {}): Promise<Gpu | undefined> {
+export async function openGpu({
+  profile = 'int8x',
+  log = () => {},
+  gpu,
+  shader = SHADERS[profile],
+}: GpuOptions = {}): Promise<Gpu | undefined> {
   const provider = gpu ?? (await findGpu())
   if (typeof provider === 'string') {
-    log(`WebGPU: ${provider}; int8x products run in WebAssembly`)
+    log(`WebGPU: ${provider}; ${profile} products run in WebAssembly`)
     return undefined
   }
   let opened: Gpu | undefined
   try {
-    opened = await open(provider, shader)
+    opened = await open(provider, profile, shader)
   } catch (error) {
-    log(`WebGPU: ${(error as Error).message}; int8x products run in WebAssembly`)
+    log(`WebGPU: ${(error as Error).message}; ${profile} products run in WebAssembly`)
     return undefined
   }
   if (!opened) {
-    log('WebGPU: no adapter; int8x products run in WebAssembly')
+    log(`WebGPU: no adapter; ${profile} products run in WebAssembly`)
     return undefined
   }
   const wrong = await selfTest(opened).catch((error: Error) => error.message)
@@ -66,11 +85,11 @@ export async function openGpu({ log = () => {}, gpu, shader = int8Shader }: GpuO
     opened.close()
     return undefined
   }
-  log(`WebGPU: int8x products run on ${opened.name}; its self-test gave WebAssembly's bits`)
+  log(`WebGPU: ${profile} products run on ${opened.name}; its self-test gave WebAssembly's bits`)
   return opened
 }
 
-async function open(provider: GPU, shader: string): Promise<Gpu | undefined> {
+async function open(provider: GPU, profile: GpuProfile, shader: string): Promise<Gpu | undefined> {
   const adapter = await provider.requestAdapter()
   if (!adapter) return undefined
   const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
@@ -91,12 +110,13 @@ async function open(provider: GPU, shader: string): Promise<Gpu | undefined> {
 
   return {
     name: [vendor, architecture, description].filter((part) => part !== '').join(' ') || 'a device without a name',
+    profile,
     async product({ kind, m, n, k, lda, ldb, ldc, outer, inner, steps, sum, offsets }, a, b, size) {
       const words = [kind, m, n, k, lda, ldb, ldc, outer, inner, ...steps, sum ? 1 : 0, ...offsets]
       const bytes = 4 * size
       const grid = upload(Uint32Array.from(words))
-      const left = upload(a as Int8Array<ArrayBuffer>)
-      const right = upload(b as Int8Array<ArrayBuffer>)
+      const left = upload(a as GpuNumbers & ArrayBufferView<ArrayBuffer>)
+      const right = upload(b as GpuNumbers & ArrayBufferView<ArrayBuffer>)
       const result = device.createBuffer({ size: rounded(bytes), usage: STORAGE | COPY_SRC })
       const staging = device.createBuffer({ size: rounded(bytes), usage: COPY_DST | MAP_READ })
       try {
@@ -113,7 +133,7 @@ async function open(provider: GPU, shader: string): Promise<Gpu | undefined> {
         encoder.copyBufferToBuffer(result, 0, staging, 0, rounded(bytes))
         device.queue.submit([encoder.finish()])
         await staging.mapAsync(MAP_READ)
-        return new Int32Array(staging.getMappedRange().slice(0, bytes))
+        return new Uint32Array(staging.getMappedRange().slice(0, bytes))
       } finally {
         for (const buffer of [grid, left, right, result, staging]) buffer.destroy()
       }

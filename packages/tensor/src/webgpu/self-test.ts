@@ -1,6 +1,7 @@
 import { createBackend } from '../backend.ts'
 import { scramble } from '../reference/bf16.ts'
-import type { Gpu, GpuProduct } from './gpu.ts'
+import { bitsFloat } from '../reference/memory.ts'
+import type { Gpu, GpuNumbers, GpuProduct } from './gpu.ts'
 
 const whole = { outer: 1, inner: 1, steps: [0, 0, 0, 0, 0, 0], sum: false, offsets: [0, 0] } as const
 
@@ -53,41 +54,82 @@ const PRODUCTS: readonly (readonly [product: GpuProduct, a: number, b: number, c
   ],
 ]
 
+/** Dense products of all kinds: within a chunk of 256 terms, over its end, over several. */
+const DENSE: typeof PRODUCTS = [
+  [{ ...whole, kind: 0, m: 1, n: 1, k: 1, lda: 1, ldb: 1, ldc: 1 }, 1, 1, 1],
+  [{ ...whole, kind: 0, m: 37, n: 21, k: 65, lda: 65, ldb: 65, ldc: 21 }, 37 * 65, 21 * 65, 37 * 21],
+  [{ ...whole, kind: 1, m: 16, n: 48, k: 257, lda: 257, ldb: 48, ldc: 48 }, 16 * 257, 257 * 48, 16 * 48],
+  [{ ...whole, kind: 2, m: 19, n: 5, k: 256, lda: 19, ldb: 5, ldc: 5 }, 256 * 19, 256 * 5, 19 * 5],
+  [{ ...whole, kind: 0, m: 9, n: 18, k: 1031, lda: 1031, ldb: 1031, ldc: 18 }, 9 * 1031, 18 * 1031, 9 * 18],
+]
+
+type Draw = (word: number, left: boolean) => number
+
+const INTEGERS: readonly Draw[] = [(word) => (word % 255) - 127, (word) => (word & 1 ? 127 : -127)]
+
+/** A bf16 number with an exponent of `count` ones from `least` on, from the bits of a word. */
+const bf16 = (word: number, least: number, count: number) =>
+  bitsFloat((word & 0x8000_0000) | ((least + 127 + ((word >>> 8) % count)) << 23) | (word & 0x007f_0000))
+
 /**
- * Runs every product on the device and in WebAssembly, with numbers of the whole range and with the two largest ones alone, and answers what differs first.
+ * bf16 numbers that tell apart what may differ: sums in any order, of numbers close to one another, far apart and of the least that operands have; sums that cancel; zeros of both
+ * signs; sums that overflow.
+ */
+const BF16: readonly Draw[] = [
+  (word) => bf16(word, -2, 3),
+  (word) => bf16(word, -50, 70),
+  (word) => bf16(word, -50, 8),
+  (word, left) => (left ? bf16(word, 0, 1) : bf16(word & 0x8000_0000, 0, 1)),
+  (word) => (word % 3 === 0 ? bitsFloat(word & 0x8000_0000) : bf16(word, -1, 2)),
+  (word) => bf16(word, 58, 5),
+]
+
+/**
+ * Runs every product on the device and in WebAssembly, with numbers of several kinds, and answers what differs first. Infinities are compared, NaN is told
+ * from numbers, but its bits are nobody's.
  */
 export async function selfTest(gpu: Gpu): Promise<string | undefined> {
-  for (const [i, [product, aSize, bSize, cSize]] of PRODUCTS.entries()) {
-    for (const extreme of [false, true]) {
-      const draw = (size: number, seed: number) =>
-        Int8Array.from({ length: size }, (_, at) => {
-          const word = scramble(at ^ scramble(seed + i))
-          return extreme ? (word & 1 ? 127 : -127) : (word % 255) - 127
-        })
-      const [a, b] = [draw(aSize, 1), draw(bSize, 1_000_000)]
+  const integers = gpu.profile === 'int8x'
+  for (const [i, [product, aSize, bSize, cSize]] of (integers ? PRODUCTS : DENSE).entries()) {
+    for (const [kind, draw] of (integers ? INTEGERS : BF16).entries()) {
+      const numbers = (size: number, seed: number): GpuNumbers => {
+        const drawn = (_: unknown, at: number) => draw(scramble(at ^ scramble(seed + i)), seed === 1)
+        return integers ? Int8Array.from({ length: size }, drawn) : Float32Array.from({ length: size }, drawn)
+      }
+      const [a, b] = [numbers(aSize, 1), numbers(bSize, 1_000_000)]
       const expected = inWebAssembly(product, a, b, cSize)
       const found = await gpu.product(product, a, b, cSize)
-      const wrong = expected.findIndex((value, at) => found[at] !== value)
-      if (wrong >= 0) return `product ${i + 1}, number ${wrong}: expected ${expected[wrong]}, received ${found[wrong]}`
+      const wrong = expected.findIndex((word, at) => found[at] !== word && !(!integers && isNaNWord(word) && isNaNWord(found[at]!)))
+      const said = (word: number) => (integers ? `${word | 0}` : `0x${word.toString(16).padStart(8, '0')}`)
+      if (wrong >= 0)
+        return `product ${i + 1}, numbers ${kind + 1}, place ${wrong}: expected ${said(expected[wrong]!)}, received ${said(found[wrong]!)}`
     }
   }
   return undefined
 }
 
-/** One product by the kernels of this package. */
-function inWebAssembly(product: GpuProduct, a: Int8Array, b: Int8Array, size: number): Int32Array {
+const isNaNWord = (word: number) => (word & 0x7fff_ffff) > 0x7f80_0000
+
+/** Words of one product by the kernels of this package. */
+function inWebAssembly(product: GpuProduct, a: GpuNumbers, b: GpuNumbers, size: number): Uint32Array {
   const { kind, m, n, k, lda, ldb, ldc, outer, inner, steps, sum, offsets } = product
+  const integers = a instanceof Int8Array
   const up = (bytes: number) => Math.ceil(bytes / 64) * 64
-  const at = { program: 32_768, a: 33_792, b: 33_792 + up(a.length), c: 0, scratch: 0 }
-  at.c = at.b + up(b.length)
+  const at = { program: 32_768, a: 33_792, b: 33_792 + up(a.byteLength), c: 0, scratch: 0 }
+  at.c = at.b + up(b.byteLength)
   at.scratch = at.c + up(4 * size)
   const { memory, kernels } = createBackend('wasm', at.scratch + 2 ** 20)
-  new Int8Array(memory).set(a, at.a)
-  new Int8Array(memory).set(b, at.b)
-  const [ao, ai, bo, bi, co, ci] = steps as [number, number, number, number, number, number]
-  const words = [kind, m, n, k, at.a + offsets[0], lda, at.b + offsets[1], ldb, at.c, 4 * ldc, at.scratch, outer, inner]
-  const program = [0x803, 22, ...words, ao, ai, bo, bi, 4 * co, 4 * ci, sum ? 1 : 0]
+  const place = (numbers: GpuNumbers, byte: number) =>
+    new Uint8Array(memory).set(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength), byte)
+  place(a, at.a)
+  place(b, at.b)
+  // An instruction of binary32 counts rows in bytes.
+  const wide = integers ? 1 : 4
+  const [ao, ai, bo, bi, co, ci] = steps.map((step, i) => step * (i < 4 ? wide : 4)) as [number, number, number, number, number, number]
+  const [left, right] = [at.a + wide * offsets[0], at.b + wide * offsets[1]]
+  const words = [kind, m, n, k, left, wide * lda, right, wide * ldb, at.c, 4 * ldc, at.scratch, outer, inner, ao, ai, bo, bi, co, ci]
+  const program = integers ? [0x803, 22, ...words, sum ? 1 : 0] : [0x101, 21, ...words]
   new Uint32Array(memory, at.program).set(program)
   kernels.run(at.program, at.program + 4 * program.length, 1)
-  return new Int32Array(memory, at.c, size).slice()
+  return new Uint32Array(memory, at.c, size).slice()
 }
