@@ -43,6 +43,7 @@ const HEADERS = {
   'cache-control': 'no-store',
 }
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+const WORKER = new URL('../../packages/tensor/src/threads/web-worker.ts', import.meta.url)
 const ANSWER_BYTES_MAX = 1_000_000
 
 export interface BrowserPlan {
@@ -57,33 +58,57 @@ export async function recordInBrowser(
   browser: Browser,
   { threads, steps, profile, waitMs }: BrowserPlan,
 ): Promise<{ readonly found: ReadonlyMap<number, Recorded>; readonly why: string }> {
+  const found = new Map<number, Recorded>()
+  const query = `threads=${threads.join(',')}&steps=${steps}&profile=${profile}`
+  const why = await askBrowser(browser, { page: new URL('./page.ts', import.meta.url), query, waitMs }, (given) => {
+    const answer = given as Answer
+    if (answer.error !== undefined) return answer.error
+    found.set(answer.on!, answer)
+    return threads.every((count) => found.has(count)) ? '' : undefined
+  })
+  return { found, why }
+}
+
+export interface PagePlan {
+  /** The module that the page runs; it posts its answers. */
+  readonly page: URL
+  readonly query: string
+  readonly waitMs: number
+}
+
+/**
+ * Opens a page in a headless browser and hands on what it posts, until `take` says that this was all: '' or what went wrong. Answers that, or why the browser
+ * said nothing.
+ */
+export async function askBrowser(
+  browser: Browser,
+  { page, query, waitMs }: PagePlan,
+  take: (answer: unknown) => string | undefined,
+): Promise<string> {
   const files = new Map([
     ['/', { type: 'text/html', text: '<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>' }],
-    ['/page.js', { type: 'text/javascript', text: await bundle('./page.ts') }],
+    ['/page.js', { type: 'text/javascript', text: await bundle(page) }],
     // Beside the page, where the bundled `new URL('./web-worker.ts', import.meta.url)` looks for it.
-    ['/web-worker.ts', { type: 'text/javascript', text: await bundle('../../packages/tensor/src/threads/web-worker.ts') }],
+    ['/web-worker.ts', { type: 'text/javascript', text: await bundle(WORKER) }],
   ])
-  const found = new Map<number, Recorded>()
-  let finish: (why: string | undefined) => void = () => {}
-  const finished = new Promise<string | undefined>((resolve) => {
+  let finish: (why: string) => void = () => {}
+  const finished = new Promise<string>((resolve) => {
     finish = resolve
   })
   const server = createServer((request, response) => {
     if (request.method !== 'POST') return serve(files, request, response)
     readBody(request).then(
       (text) => {
-        const answer = JSON.parse(text) as Answer
         response.writeHead(204, HEADERS).end()
-        if (answer.error !== undefined) return finish(answer.error)
-        found.set(answer.on!, answer)
-        if (threads.every((count) => found.has(count))) finish(undefined)
+        const why = take(JSON.parse(text))
+        if (why !== undefined) finish(why)
       },
       (error) => finish(String(error)),
     )
   })
   const origin = await listen(server)
-  const folder = mkdtempSync(join(tmpdir(), 'pouw-digests-'))
-  const url = `${origin}/?threads=${threads.join(',')}&steps=${steps}&profile=${profile}`
+  const folder = mkdtempSync(join(tmpdir(), 'pouw-browser-'))
+  const url = `${origin}/?${query}`
   try {
     for (const command of browser.commands) {
       // A group of its own, so that all of its processes can be ended together.
@@ -101,11 +126,11 @@ export async function recordInBrowser(
       const missing = new Promise<'missing'>((resolve) => child.once('error', () => resolve('missing')))
       const ended = new Promise<string>((resolve) => child.once('exit', (code) => resolve(`it ended with ${code}`)))
       const late = new Promise<string>((resolve) => setTimeout(resolve, waitMs, `no answer in ${waitMs / 1000} s`).unref())
-      const outcome = await Promise.race([finished.then((why) => why ?? ''), missing, ended, late])
+      const outcome = await Promise.race([finished, missing, ended, late])
       stop()
-      if (outcome !== 'missing') return { found, why: outcome }
+      if (outcome !== 'missing') return outcome
     }
-    return { found, why: `none of ${browser.commands.join(', ')} is installed` }
+    return `none of ${browser.commands.join(', ')} is installed`
   } finally {
     server.closeAllConnections()
     server.close()
@@ -114,9 +139,9 @@ export async function recordInBrowser(
 }
 
 /** One module for browsers, with everything that it imports. */
-async function bundle(path: string): Promise<string> {
+async function bundle(module: URL): Promise<string> {
   const made = await rolldown({
-    input: fileURLToPath(new URL(path, import.meta.url)),
+    input: fileURLToPath(module),
     platform: 'browser',
     logLevel: 'silent',
   })

@@ -21,6 +21,8 @@ export interface NetOptions {
   readonly alone?: boolean
   /** For somebody who only asks the model: a net alone without gradients and what is kept for them. */
   readonly inference?: boolean
+  /** Convolutions of profile `int8x` stay products of matrices, for `backwardOn`. The same bits. */
+  readonly direct?: boolean
   /** Forget what segments computed and compute it again on the way back: less memory, the same bits. */
   readonly checkpoint?: boolean
 }
@@ -34,13 +36,13 @@ const OWN_COUNTS = 2 ** 24
 export function layNet(
   model: Model,
   batch: number,
-  { profile = 'f32', checkpoint = false, optimizer, inference = false, alone = inference }: NetOptions,
+  { profile = 'f32', checkpoint = false, direct = false, optimizer, inference = false, alone = inference }: NetOptions,
   threads: number,
 ) {
   if (!Number.isSafeInteger(batch) || batch < 1) throw new RangeError(`batch: expected a positive integer, received ${batch}`)
   const { params } = model
   if (params === 0 && !inference) throw new RangeError('model: expected a layer with weights to train, received none')
-  const build = (training: boolean, rows: number) => buildPass(model.spec, rows, { training, profile, checkpoint })
+  const build = (training: boolean, rows: number) => buildPass(model.spec, rows, { training, profile, checkpoint, direct })
   const predict = build(false, batch)
   const passes = { train: inference ? predict : build(true, batch), predict }
   const predictPlan = planPass(predict, threads)

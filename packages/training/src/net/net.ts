@@ -1,4 +1,4 @@
-import { type Backend, type BackendName, createBackend, createThreadedBackend, sizeOf } from '@pouw/tensor'
+import { type Backend, type BackendName, createBackend, createThreadedBackend, type Gpu, runOnGpu, sizeOf } from '@pouw/tensor'
 import { initialStates } from '../layers/initial-states.ts'
 import type { Model } from '../layers/model.ts'
 import { stepRegisters } from '../optimizers/proposal.ts'
@@ -40,6 +40,8 @@ export interface Net {
   setKey(low: number, high: number): void
   /** Forward pass, then the gradient of the SUM loss into `gradient` (spec 9.1 step 3). Running statistics move. */
   backward(): { lossSum: number; correct: number }
+  /** The same bits with products on a graphics processor that was opened for the net's profile; `log` takes a line if it is lost. */
+  backwardOn(gpu: Gpu, log?: (line: string) => void): Promise<{ lossSum: number; correct: number }>
   /** Loss and hits (0 where the loss has no classes) of the loaded batch at the present weights (spec 9.1 step 9). */
   forward(): { lossSum: number; correct: number }
   /** Copy, float32 `[rows, ...output shape]`, of the last pass; call it before anything else overwrites it. */
@@ -163,6 +165,10 @@ function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
   function run(kind: 'train' | 'predict'): { lossSum: number; correct: number } {
     const { program, at } = programFor(kind)
     kernels.run(at, at + 4 * program.words.length, threads)
+    return resultOf(program)
+  }
+
+  function resultOf(program: Program): { lossSum: number; correct: number } {
     last = program
     return {
       lossSum: new Float32Array(memory, program.at(program.pass.lossSum), 1)[0]!,
@@ -256,6 +262,12 @@ function openNet(layout: ReturnType<typeof layNet>, backend: Backend): Net {
     backward() {
       if (inference) throw new RangeError('net: expected a net that trains, received one for inference')
       return run('train')
+    },
+    async backwardOn(gpu, log = () => {}) {
+      if (inference) throw new RangeError('net: expected a net that trains, received one for inference')
+      const { program, at } = programFor('train')
+      await runOnGpu({ ...program, profile }, at, backend, gpu, log)
+      return resultOf(program)
     },
     forward: () => run('predict'),
     logits() {

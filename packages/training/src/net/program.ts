@@ -37,11 +37,13 @@ export interface PassOptions {
   readonly training: boolean
   readonly profile: Profile
   readonly checkpoint: boolean
+  /** See `createGraph`. */
+  readonly direct?: boolean
 }
 
 /** Forward pass and loss; with `training` also the gradients of the SUM loss. */
-export function buildPass(spec: ModelSpec, rows: number, { training, profile, checkpoint }: PassOptions): Pass {
-  const graph = createGraph(profile)
+export function buildPass(spec: ModelSpec, rows: number, { training, profile, checkpoint, direct = false }: PassOptions): Pass {
+  const graph = createGraph(profile, { direct })
   const forward = buildForward(graph, spec, rows, { training })
   const { output, parameters } = forward
   const { loss, sum, wanted } = buildLoss(graph, spec.loss, output, training)

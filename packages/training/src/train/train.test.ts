@@ -1,3 +1,4 @@
+import type { Gpu } from '@pouw/tensor'
 import { expect, test } from 'vitest'
 import { cnn, gpt, model, predict, type TrainingData, type TrainOptions, train } from '../index.ts'
 import { syntheticDataset } from '../synthetic.ts'
@@ -119,4 +120,63 @@ test('what does not fit is refused with what was expected', async () => {
 test('a run that leaves the finite says in which layer', async () => {
   const wild = { ...options, optimizer: 'sgd', rate: 1e30, warmup: 0, schedule: { type: 'constant' } } as const
   await expect(train(small, wild)).rejects.toThrow(/step \d+: layer (conv|norm|out|loss) makes a number that is not finite/)
+})
+
+/** A product of int8 numbers as its words say it, in plain loops. */
+async function plainProduct(...[grid, a, b, size]: Parameters<Gpu['product']>): Promise<Uint32Array> {
+  const c = new Int32Array(size)
+  const [ao, ai, bo, bi, co, ci] = grid.steps as [number, number, number, number, number, number]
+  for (let unit = 0; unit < grid.outer * grid.inner; unit++) {
+    const [o, i] = [Math.floor(unit / grid.inner), unit % grid.inner]
+    const [from, other, to] = [grid.offsets[0] + o * ao + i * ai, grid.offsets[1] + o * bo + i * bi, o * co + i * ci]
+    for (let row = 0; row < grid.m; row++)
+      for (let column = 0; column < grid.n; column++) {
+        let sum = 0
+        for (let p = 0; p < grid.k; p++) {
+          const left = a[from + (grid.kind === 2 ? p * grid.lda + row : row * grid.lda + p)]!
+          sum += left * b[other + (grid.kind === 0 ? column * grid.ldb + p : p * grid.ldb + column)]!
+        }
+        c[to + row * grid.ldc + column]! += sum
+      }
+  }
+  return new Uint32Array(c.buffer)
+}
+
+test('products of a graphics processor change no bit, nor does its loss on the way; one for another profile is refused', async () => {
+  const wide = model({
+    input: [1, 6, 6],
+    layers: [
+      { id: 'conv', type: 'conv2d', filters: 16, kernel: 3, padding: 1, activation: 'relu' },
+      { id: 'more', type: 'conv2d', filters: 16, kernel: 3, padding: 1, activation: 'relu' },
+      { id: 'flat', type: 'flatten' },
+      { id: 'output', nodes: 3 },
+    ],
+  })
+  const data = {
+    inputs: Float32Array.from({ length: 11 * 36 }, (_, i) => ((i * 7919) % 101) / 50 - 1),
+    wanted: Int32Array.from({ length: 11 }, (_, i) => i % 3),
+  }
+  const run = (more: object) => train(wide, { data, epochs: 2, batch: 4, profile: 'int8x', ...more })
+  const plain = await run({})
+  let products = 0
+  const lines: string[] = []
+  const gpu = (last: number): Gpu => ({
+    name: 'a device',
+    profile: 'int8x',
+    async product(...given) {
+      if (++products > last) throw new Error('lost')
+      return plainProduct(...given)
+    },
+    close() {},
+  })
+  const log = (line: string) => lines.push(line)
+  expect((await run({ gpu: gpu(1e9), log })).weights).toEqual(plain.weights)
+  // Six steps; a layer has a product forward and two back, but the first, whose input nobody trains.
+  expect(products).toBe(6 * 8)
+  expect(lines).toEqual([])
+  products = 0
+  expect((await run({ gpu: gpu(20), log })).weights).toEqual(plain.weights)
+  expect(products).toBe(21)
+  expect(lines).toEqual(['WebGPU: a device: lost; int8x products run in WebAssembly from here on'])
+  await expect(run({ gpu: { ...gpu(9), profile: 'bf16x' } })).rejects.toThrow('expected one opened for profile int8x')
 })

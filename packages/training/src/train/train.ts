@@ -1,6 +1,6 @@
 import { sha256, utf8 } from '@pouw/crypto'
 import type { InputSpec, LayerSpec, LossSpec, ModelSpec, OptimizerSpec, ScheduleSpec } from '@pouw/primitives'
-import type { Profile } from '@pouw/tensor'
+import type { Gpu, Profile } from '@pouw/tensor'
 import { drawWeights } from '../layers/initializers.ts'
 import { defineModel, type Model } from '../layers/model.ts'
 import { createNet, createThreadedNet, type Net } from '../net/net.ts'
@@ -80,6 +80,10 @@ export interface TrainOptions {
   /** Default 1; more need shared memory. They change no bit. */
   readonly threads?: number
   readonly profile?: Profile
+  /** Makes products of profile `int8x` or `bf16x`, to the same bits: what `openGpu({ profile })` found, so nothing where it found nothing. */
+  readonly gpu?: Gpu | undefined
+  /** Takes a line when the graphics processor is lost and WebAssembly goes on. */
+  readonly log?: (line: string) => void
   /** Compute segments again on the way back: less memory, the same bits. */
   readonly checkpoint?: boolean
   /** Goes on from here instead of from initial weights; a state of step 0 starts from other weights (fine-tuning). */
@@ -105,7 +109,7 @@ export interface Training extends TrainedModel {
  */
 export async function train(model: Model, options: TrainOptions): Promise<Training> {
   const { data, validation, epochs, batch = 64, rate = 0.001, warmup = 0, schedule, seed = 'pouw', magnitude = 3, threads = 1 } = options
-  const { profile = 'f32', checkpoint = false, from, onProgress, onEpoch, signal } = options
+  const { profile = 'f32', checkpoint = false, from, gpu, log, onProgress, onEpoch, signal } = options
   const optimizer = typeof options.optimizer === 'string' ? { type: options.optimizer } : (options.optimizer ?? { type: 'adam' as const })
   const rows = countRows(model, data)
   if (validation) countRows(model, validation, 'validation')
@@ -113,7 +117,7 @@ export async function train(model: Model, options: TrainOptions): Promise<Traini
   if (!(Math.fround(rate) > 0 && Number.isFinite(Math.fround(rate))))
     throw new RangeError(`rate: expected a positive number, received ${rate}`)
 
-  const settings = { profile, checkpoint, optimizer, alone: true }
+  const settings = { profile, checkpoint, optimizer, alone: true, direct: gpu !== undefined }
   const size = Math.min(batch, rows)
   const net = threads === 1 ? createNet(model, size, settings) : await createThreadedNet(model, size, { ...settings, threads })
   try {
@@ -135,7 +139,7 @@ export async function train(model: Model, options: TrainOptions): Promise<Traini
         due = rateOf({ rate, warmup, schedule }, step + 1)
         load(order, first, end)
         net.setKey(...keyOfStep(seed, step + 1))
-        const result = net.backward()
+        const result = gpu ? await net.backwardOn(gpu, log) : net.backward()
         if (!Number.isFinite(result.lossSum)) throw notFinite(net, step + 1)
         net.propose(due, step + 1)
         net.applyProposal()
