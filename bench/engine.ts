@@ -56,7 +56,7 @@ export const engine: Topic = async (options) => {
       ...(await stepRows(works, torch, options)),
       ...(await threadRows(works, options)),
       ...overheadRows(await protocolOverhead(options)),
-      await int8Row(options),
+      ...(await int8Rows(options)),
       ...(await memoryRows(options)),
     ]
   } finally {
@@ -174,22 +174,20 @@ function overheadRows({ training, inTurn, beside }: Awaited<ReturnType<typeof pr
   ]
 }
 
-/** A step that is nearly all products of matrices. */
-async function int8Row({ quick, say }: TopicOptions): Promise<Row> {
-  const title = 'step of mlp 1024-1024-1024-10, batch 256: int8x over f32'
-  say('int8x')
-  const work = createWork('wide')
-  let other: Engine
-  try {
-    other = await createOurs(work, { profile: 'int8x' })
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error
-    return skippedRow(title, 'x', `refused: ${error.message}`)
+const NEARLY_ALL_PRODUCTS = { wide: 'mlp 1024-1024-1024-10, batch 256', resnet: NAMES.resnet } as const
+
+/** Steps that are nearly all products of matrices. */
+async function int8Rows({ quick, say }: TopicOptions): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const name of quick ? (['wide'] as const) : (['wide', 'resnet'] as const)) {
+    say(`int8x ${name}`)
+    const work = createWork(name)
+    const engines = { f32: await createOurs(work), int8x: await createOurs(work, { profile: 'int8x' }) }
+    // Other numbers, so their losses are not compared.
+    const raced = await alternate(engines, { rounds: quick ? 1 : name === 'wide' ? 7 : 3, turnMs: 150, sameLosses: false })
+    rows.push(row(`step of ${NEARLY_ALL_PRODUCTS[name]}: int8x over f32`, raced.ratio('f32', 'int8x').value, 'x', { atLeast: INT8 }))
   }
-  const engines = { f32: await createOurs(work), int8x: other }
-  // Other numbers, so their losses are not compared.
-  const raced = await alternate(engines, { rounds: quick ? 1 : 7, turnMs: 150, sameLosses: false })
-  return row(title, raced.ratio('f32', 'int8x').value, 'x', { atLeast: INT8 })
+  return rows
 }
 
 interface Summary {

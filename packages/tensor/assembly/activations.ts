@@ -50,7 +50,7 @@ export function tanh4(x: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function sigmoid4(x: v128): v128 {
+export function sigmoid4(x: v128): v128 {
   const v = f32x4.pmin(f32x4.pmax(x, kept(LEAST)), kept(MOST))
   return logistic4(kept(ONE), v, v, f32x4.splat(0))
 }

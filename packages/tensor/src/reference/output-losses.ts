@@ -1,3 +1,4 @@
+import { sigmoid } from './activations.ts'
 import { exp, log } from './exponential.ts'
 import { sumLanes } from './reductions.ts'
 
@@ -11,7 +12,7 @@ export const binaryCrossEntropy: OutputLoss = (x, t) => {
   const whole = fl(1 + e)
   return {
     loss: fl(fl((x < 0 ? 0 : x) - fl(x * t)) + log(whole)),
-    gradient: fl(fl((x < 0 ? e : 1) / whole) - t),
+    gradient: fl(sigmoid(x) - t),
   }
 }
 
