@@ -68,7 +68,7 @@ export async function protocolOverhead(
     beside: iterationJobs(document, firstBatch, lastMap, hashing.digest),
   }
   const times: Readonly<Record<keyof typeof computers, number[]>> = { inTurn: [], beside: [] }
-  const [blocks, block] = options.quick ? [1, 3] : [12, 16]
+  const [blocks, block] = options.quick ? [1, 8] : [12, 16]
   // In blocks by turns, so that a busy machine is busy for both; the first ones of a block find the other's numbers in the caches.
   for (let round = 0; round < blocks; round++) {
     for (const name of ['inTurn', 'beside'] as const) {
