@@ -32,6 +32,17 @@ test('more hashes at once than it has places, and numbers in shared memory', () 
   hashing.close()
 })
 
+test('hashes that nobody waits for take no place for long, and can still be asked for', async () => {
+  const hashing = createHashing()
+  const waits = []
+  for (let i = 1; i <= 12; i++) {
+    waits.push(hashing.digest(bytes(150_000, i)))
+    await new Promise((resolve) => setTimeout(resolve, i === 1 ? 300 : 5))
+  }
+  expect(waits.map((wait) => wait())).toEqual(Array.from({ length: 12 }, (_, i) => sha256Hex(bytes(150_000, i + 1))))
+  hashing.close()
+})
+
 test('a thread that never answers costs a wait once, and no hash', () => {
   const hashing = createHashing(new URL('./echo-thread.ts', import.meta.url))
   const waits = [bytes(150_000, 1), bytes(150_000, 2)].map((one) => hashing.digest(one))

@@ -24,6 +24,8 @@ export interface HashRequest {
 
 /** Below this a copy and a wake-up cost more than the hash. */
 const APART_FROM = 131_072
+/** A place keeps a copy of what it hashes: larger states would take more memory than the time is worth. */
+const COPY_BYTES_MAX = 2 ** 28
 /** Hashes under way at once: an iteration has two, a replay three. */
 const PLACES = 4
 /** Longest time that a hash is waited for: then the thread is taken for dead, and this one hashes for itself. */
@@ -38,7 +40,12 @@ const SHARED_BYTES = digestAt(PLACES)
 export function createHashing(program: URL = PROGRAM): Hashing {
   const shared = new SharedArrayBuffer(SHARED_BYTES)
   const words = new Int32Array(shared)
-  const places = Array.from({ length: PLACES }, () => ({ buffer: new SharedArrayBuffer(0), busy: false, asked: 0 }))
+  /** `take` fetches the hash under way, which makes the place free: whoever began it may never ask for it. */
+  const places = Array.from({ length: PLACES }, () => ({
+    buffer: new SharedArrayBuffer(0),
+    asked: 0,
+    take: undefined as (() => Hex) | undefined,
+  }))
   let thread: Worker | undefined
   let dead = false
 
@@ -55,9 +62,10 @@ export function createHashing(program: URL = PROGRAM): Hashing {
   return {
     digest(...parts) {
       const size = parts.reduce((sum, part) => sum + part.length, 0)
-      const number = places.findIndex(({ busy }) => !busy)
+      const number = dead ? -1 : places.findIndex(({ take, asked }, i) => !take || Atomics.load(words, answersAt(i)) === asked)
       const place = places[number]
-      if (dead || size < APART_FROM || !place) {
+      place?.take?.()
+      if (size < APART_FROM || size > COPY_BYTES_MAX || !place) {
         const hash = sha256Hex(...parts)
         return () => hash
       }
@@ -69,18 +77,19 @@ export function createHashing(program: URL = PROGRAM): Hashing {
         bytes.set(part, at)
         at += part.length
       }
-      place.busy = true
       const turn = ++place.asked
       thread.postMessage({ buffer: place.buffer, length: size, place: number } satisfies HashRequest)
       Atomics.add(words, REQUESTS, 1)
       Atomics.notify(words, REQUESTS)
       let hash: Hex | undefined
-      return () => {
+      const take = () => {
         if (hash !== undefined) return hash
         hash = answered(number, turn) ? hexOf(new Uint8Array(shared, digestAt(number), 32)) : sha256Hex(concatBytes(bytes))
-        place.busy = false
+        place.take = undefined
         return hash
       }
+      place.take = take
+      return take
     },
     close() {
       dead = true
