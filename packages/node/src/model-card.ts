@@ -73,6 +73,8 @@ export interface DeliveredModel {
   readonly taskId: string
   readonly modelFile: string
   readonly cardFile: string
+  /** On the test segments; accuracy is 0 where the loss has no classes. */
+  readonly loss: number
   readonly accuracy: number
   readonly settlement: Settlement
   /** Id of the block that settled the task: while it is on the best chain, so is everything that the card tells. */
@@ -96,7 +98,7 @@ export async function deliverModel(brain: Brain, delivery: Delivery): Promise<De
   await mkdir(folder, { recursive: true })
   await writeWhole(modelFile, model)
   await writeWhole(cardFile, `${toJson(card, 2)}\n`)
-  return { taskId: card.task.id, modelFile, cardFile, accuracy: card.model.accuracy, settlement, settledIn }
+  return { taskId: card.task.id, modelFile, cardFile, loss: card.model.loss, accuracy: card.model.accuracy, settlement, settledIn }
 }
 
 /** The card and the bytes of the file it speaks of. Undefined until the task has settled and the model has arrived. */

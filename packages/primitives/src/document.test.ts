@@ -10,8 +10,10 @@ import {
   documentMatchesRecord,
   encodeTaskDocument,
   flopsPerIteration,
+  lossRows,
   modelNumbers,
   modelParams,
+  modelSpec,
   parseTaskDocument,
   recordOfDocument,
   residualNumbers,
@@ -374,6 +376,11 @@ describe('version 2', () => {
 
   test.each([
     [{ layers: [{ id: 'out', nodes: 9 }] }, 'expected an output of [10]'],
+    [{ loss: 'huber' }, 'ml.evaluation-metrics: expected [huber]'],
+    [{ delta: 0.5 }, 'ml.model.delta: expected only beside loss huber'],
+    [{ vocabulary: 10 }, 'ml.model.input: expected [784], a sequence of tokens'],
+    [{ vocabulary: 10, input: [784] }, 'ml.dataset.scale: expected 1'],
+    [{ vocabulary: 257 }, 'ml.model.vocabulary'],
     [{ input: [783] }, 'expected 784 features'],
     [{ layers: [{ id: 'c', type: 'conv2d', filters: 2, kernel: 30 }] }, 'layer c: expected an extent of 30'],
     [
@@ -403,11 +410,51 @@ describe('version 2', () => {
     expect(() => parseTaskDocument(general({}, optimizer))).toThrow(message)
   })
 
+  /** A document whose samples have several answers. */
+  const answering = (dataset: object, model: object, metrics: string[]) => {
+    const plain = general(model)
+    return parseTaskDocument({ ...plain, ml: { ...plain.ml, dataset: { ...plain.ml.dataset, ...dataset }, 'evaluation-metrics': metrics } })
+  }
+  const tokens = { input: [784], vocabulary: 9 }
+  const decoder = [
+    { id: 'token', type: 'embedding', vocabulary: 9, width: 4 },
+    { id: 'out', nodes: 10 },
+  ]
+  const ranking = ['accuracy', 'cross-entropy']
+
+  test('tokens with a class each: the loss is a mean over all of them', () => {
+    const document = answering({ answers: 784, scale: 1 }, { ...tokens, layers: decoder }, ranking)
+    expect(decodeTaskDocument(encodeTaskDocument(document))).toEqual({ ok: true, document })
+    expect(modelSpec(document).input).toEqual({ kind: 'tokens', length: 784, vocabulary: 9 })
+    expect([lossRows(document), batchBytes(document)]).toEqual([128 * 784, 128 * 2 * 784])
+    expect(() => answering({ answers: 783, scale: 1 }, { ...tokens, layers: decoder }, ranking)).toThrow('expected an output of [783, 10]')
+    expect(() => answering({ answers: 784, scale: 1, answerScale: 2 }, { ...tokens, layers: decoder }, ranking)).toThrow('answerScale')
+  })
+
+  test('targets: an output for each, ranked by the loss', () => {
+    const layers = [{ id: 'out', nodes: 7 }]
+    const document = answering({ answers: 7, answerScale: 0.5 }, { input: [784], layers, loss: 'huber', delta: 2 }, ['huber'])
+    expect(decodeTaskDocument(encodeTaskDocument(document))).toEqual({ ok: true, document })
+    expect(modelSpec(document).loss).toEqual({ type: 'huber', delta: 2 })
+    expect([lossRows(document), batchBytes(document)]).toEqual([128, 128 * 791])
+    expect(() => answering({ answers: 6 }, { input: [784], layers, loss: 'huber' }, ['huber'])).toThrow('an output of 6 numbers')
+    expect(() => answering({ answers: 7 }, { input: [784], layers, loss: 'huber' }, ranking)).toThrow('expected [huber]')
+  })
+
+  test('synthetic data have answers of their own', () => {
+    const synthetic = { format: 'synthetic', files: [], scale: 1 }
+    const wide = { input: [784], layers: [{ id: 'out', nodes: 785 }], loss: 'mean-squared-error' }
+    expect(() => answering({ ...synthetic, answers: 785 }, wide, ['mean-squared-error'])).toThrow('expected at most 784')
+    expect(() => answering({ ...synthetic, answers: 784 }, { ...tokens, layers: decoder }, ranking)).toThrow('ml.model.vocabulary')
+  })
+
   test('keys of version 2 are refused in version 1, and a task must say what computes it', () => {
     expect(() => parseTaskDocument({ ...written(), arithmetic: { kernels: 'ab'.repeat(32), program: 'cd'.repeat(32) } })).toThrow(
       'arithmetic: expected only in version 2',
     )
     expect(() => parseTaskDocument({ ...written(), profile: 'int8x' })).toThrow('profile')
+    expect(() => parseTaskDocument(altered('ml.dataset.answers', 2))).toThrow('ml.dataset.answers: expected only in version 2')
+    expect(() => parseTaskDocument(altered('ml.model.loss', 'huber'))).toThrow('ml.model.loss')
     expect(() => parseTaskDocument(general({}, {}, { arithmetic: undefined }))).toThrow('arithmetic')
   })
 })

@@ -8,7 +8,7 @@ import { LIMITS } from './limits.ts'
 import { type DeclaredModel, declareModel } from './model/declare.ts'
 import { layerSchema, optimizerKeys, scheduleSchema } from './model/model-schema.ts'
 import { type OptimizerSpec, REGISTERS, type ScheduleSpec } from './model/optimizer.ts'
-import type { LayerSpec, ModelSpec } from './model/spec.ts'
+import type { LayerSpec, LossSpec, ModelSpec } from './model/spec.ts'
 import type { ChainRecord } from './records.ts'
 import {
   amount,
@@ -50,8 +50,12 @@ export interface TaskDocument {
       samples: number
       features: number
       classes: number
-      /** Multiplies each stored byte once (A25). */
+      /** Multiplies each stored byte once (A25); 1 where the bytes are tokens. */
       scale: number
+      /** Bytes that are wanted of one sample, each below `classes`. Default 1. */
+      answers?: number
+      /** Multiplies each of them once, for losses other than cross entropy. Default 1. */
+      answerScale?: number
       files: { name: string; sha256: Hex }[]
       segments: number
       testSegments: number
@@ -61,8 +65,12 @@ export interface TaskDocument {
       type: 'dense' | 'layers'
       /** Extents of one sample; their product is the dataset's features. */
       input?: number[]
+      /** The features are tokens below this, a sequence of `input`. */
+      vocabulary?: number
       layers: LayerSpec[]
-      loss: 'softmax-cross-entropy'
+      loss: LossSpec['type']
+      /** Of loss `huber`; default 1. */
+      delta?: number
       initializer: { name: 'xavier'; magnitude: number; seed: string }
       /** Segments forget what they computed and compute it again on the way back. */
       checkpoint?: boolean
@@ -79,7 +87,8 @@ export interface TaskDocument {
       peerScale: number
     }
     validation: { method: 'none' }
-    'evaluation-metrics': ('accuracy' | 'cross-entropy')[]
+    /** In the order of ranking: accuracy and cross entropy, or the loss where there are no classes. */
+    'evaluation-metrics': ('accuracy' | 'cross-entropy' | LossSpec['type'])[]
     batch: number
     epochs: number
     /** S of A9: iterations that a miner may be ahead of its newest finalised one. */
@@ -101,6 +110,7 @@ export interface TaskDocument {
 }
 
 const bp = integer(0, 10_000)
+const LOSSES = ['softmax-cross-entropy', 'binary-cross-entropy', 'mean-squared-error', 'huber'] as const
 /** A key of a later version. */
 const absent = (value: unknown, path: string): undefined => {
   if (value !== undefined) throw new TypeError(`${path}: expected only in version 2`)
@@ -119,12 +129,10 @@ const quotas: Check<TaskDocument['payment']['quotas']> = (value, path) => {
   return read
 }
 
-const metrics: Check<TaskDocument['ml']['evaluation-metrics']> = (value, path) => {
-  const read = list(literal('accuracy', 'cross-entropy'), 2, 2)(value, path)
-  if (read[0] !== 'accuracy' || read[1] !== 'cross-entropy')
-    throw new TypeError(`${path}: expected [accuracy, cross-entropy], the order of ranking`)
-  return read
-}
+type Metrics = TaskDocument['ml']['evaluation-metrics']
+
+/** What ranks the models of a task. */
+const metricsOf = (loss: LossSpec['type']): Metrics => (loss === 'softmax-cross-entropy' ? ['accuracy', 'cross-entropy'] : [loss])
 
 const initializer = object({ name: literal('xavier'), magnitude: binary32(1e-6, 1e6), seed: text(1, 128) })
 const steps = { rate: binary32(1e-12, 1e6), warmup: integer(0, 1_000_000), tau: binary32(1e-12, 1e12), peerScale: binary32(0, 1) }
@@ -142,7 +150,9 @@ const models: { readonly [version in TaskDocument['version']]: Check<Model> } = 
     type: literal('dense'),
     input: absent,
     layers: list(denseLayer, 1, 64),
+    vocabulary: absent,
     loss: literal('softmax-cross-entropy'),
+    delta: absent,
     initializer,
     checkpoint: absent,
   }),
@@ -150,7 +160,9 @@ const models: { readonly [version in TaskDocument['version']]: Check<Model> } = 
     type: literal('layers'),
     input: list(integer(1, 1_000_000), 1, 4),
     layers: list(layerSchema, 1, 1024),
-    loss: literal('softmax-cross-entropy'),
+    vocabulary: optional(integer(2, 256)),
+    loss: literal(...LOSSES),
+    delta: optional(binary32(1e-6, 1e6)),
     initializer,
     checkpoint: optional(truth),
   }),
@@ -188,6 +200,8 @@ const shapeOf = (version: TaskDocument['version']) =>
         features: integer(1, 1_000_000),
         classes: integer(2, 256),
         scale: binary32(1e-30, 1e30),
+        answers: version === 1 ? absent : optional(integer(1, 1_000_000)),
+        answerScale: version === 1 ? absent : optional(binary32(1e-30, 1e30)),
         files: list(object({ name: text(1, 128), sha256: hash }), 0, 16),
         segments: integer(2, 255),
         testSegments: integer(1, 254),
@@ -195,7 +209,7 @@ const shapeOf = (version: TaskDocument['version']) =>
       model: models[version],
       optimizer: optimizers[version],
       validation: object({ method: literal('none') }),
-      'evaluation-metrics': metrics,
+      'evaluation-metrics': list(literal('accuracy', 'cross-entropy', ...LOSSES), 1, 2),
       batch: integer(1, 1_000_000),
       epochs: integer(1, 65_535),
       staleness: integer(1, 64),
@@ -229,6 +243,9 @@ const check: Check<TaskDocument> = (value, path) => {
   if (batchBytes(document) >= 2 ** 32) say('ml.batch', 'expected fewer than 2^32 bytes of features and labels')
   if (dataset.format === 'synthetic' && dataset.files.length > 0)
     say('ml.dataset.files', 'expected none: synthetic data are made from the name')
+  const ranking = metricsOf(model.loss)
+  if (document.ml['evaluation-metrics'].join() !== ranking.join())
+    say('ml.evaluation-metrics', `expected [${ranking.join(', ')}], the order of ranking`)
   if (document.version === 2) {
     checkLayers(document, say)
     return document
@@ -246,11 +263,30 @@ const check: Check<TaskDocument> = (value, path) => {
   return document
 }
 
-/** Layers that fit each other, end in one number a class, and all count: an unread layer would earn tries for work that nobody does. */
+/**
+ * Layers that fit each other, end in what is wanted of a sample, and all count: an unread layer would earn tries for work that nobody does. Keys that
+ * would change nothing are refused.
+ */
 function checkLayers(document: TaskDocument, say: (where: string, message: string) => never): void {
   const { dataset, model } = document.ml
-  const features = model.input!.reduce((size, extent) => size * extent, 1)
+  const answers = answersOf(document)
+  const features = sizeOf(model.input!)
   if (features !== dataset.features) say('ml.model.input', `expected ${dataset.features} features, received [${model.input}]`)
+  if (model.vocabulary !== undefined) {
+    if (model.input!.length !== 1) say('ml.model.input', `expected [${features}], a sequence of tokens, received [${model.input}]`)
+    if (dataset.scale !== 1) say('ml.dataset.scale', `expected 1, since tokens are not scaled, received ${dataset.scale}`)
+  }
+  if (model.delta !== undefined && model.loss !== 'huber') say('ml.model.delta', 'expected only beside loss huber')
+  if (dataset.answerScale !== undefined && model.loss === 'softmax-cross-entropy')
+    say('ml.dataset.answerScale', 'expected none, since classes are not scaled')
+  if (dataset.format === 'synthetic') {
+    if (answers > features) say('ml.dataset.answers', `expected at most ${features} of synthetic data, one a feature, received ${answers}`)
+    if (model.vocabulary !== undefined && model.vocabulary !== dataset.classes)
+      say(
+        'ml.model.vocabulary',
+        `expected ${dataset.classes} (classes), since synthetic answers are the next tokens, received ${model.vocabulary}`,
+      )
+  }
   let declared: DeclaredModel
   try {
     declared = declareModel(modelSpec(document))
@@ -258,8 +294,14 @@ function checkLayers(document: TaskDocument, say: (where: string, message: strin
     if (!(error instanceof RangeError)) throw error
     return say('ml.model.layers', error.message)
   }
-  if (declared.outputShape.length !== 1 || declared.outputShape[0] !== dataset.classes)
-    say('ml.model.layers', `expected an output of [${dataset.classes}] (classes), received [${declared.outputShape}]`)
+  const output = declared.outputShape
+  if (model.loss === 'softmax-cross-entropy') {
+    if (output.at(-1) !== dataset.classes || sizeOf(output) !== answers * dataset.classes)
+      say(
+        'ml.model.layers',
+        `expected an output of [${answers > 1 ? `${answers}, ` : ''}${dataset.classes}] (${answers > 1 ? 'answers, ' : ''}classes), received [${output}]`,
+      )
+  } else if (sizeOf(output) !== answers) say('ml.model.layers', `expected an output of ${answers} numbers (answers), received [${output}]`)
   if (declared.parameterCount >= 2 ** 31 || declared.parameterCount < 1) say('ml.model.layers', 'expected 1 to 2^31 - 1 parameters')
   const read = new Set(declared.layers.flatMap((layer) => layer.inputs))
   for (const { layer } of declared.layers.slice(0, -1))
@@ -270,11 +312,32 @@ function checkLayers(document: TaskDocument, say: (where: string, message: strin
 export function modelSpec(document: TaskDocument): ModelSpec {
   const { dataset, model } = document.ml
   return {
-    input: { kind: 'features', shape: model.input ?? [dataset.features] },
+    input:
+      model.vocabulary === undefined
+        ? { kind: 'features', shape: model.input ?? [dataset.features] }
+        : { kind: 'tokens', length: dataset.features, vocabulary: model.vocabulary },
     layers: model.layers,
-    loss: { type: model.loss },
+    loss: model.loss === 'huber' && model.delta !== undefined ? { type: 'huber', delta: model.delta } : { type: model.loss },
   }
 }
+
+/** Bytes that are wanted of one sample. */
+export function answersOf(document: TaskDocument): number {
+  return document.ml.dataset.answers ?? 1
+}
+
+/** Rows of a mini-batch that the loss is a mean of: its samples, or all their answers where each is a class (a token's next token). */
+export function lossRows(document: TaskDocument): number {
+  const { loss } = document.ml.model
+  return document.ml.batch * (loss === 'softmax-cross-entropy' ? answersOf(document) : 1)
+}
+
+/** Bytes of one sample as it is stored: features and answers. */
+export function sampleBytes(document: TaskDocument): number {
+  return document.ml.dataset.features + answersOf(document)
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((size, extent) => size * extent, 1)
 
 /** @throws RangeError if the document is longer than 16 KiB, TypeError if it does not fit the schema */
 export function encodeTaskDocument(document: TaskDocument): Uint8Array {
@@ -361,9 +424,9 @@ export function residualBytesOf(document: TaskDocument): number {
   return 4 * residualNumbers(document) - 2 * bf16Numbers(document)
 }
 
-/** Features and labels of one mini-batch in their stored type (one byte each). */
+/** Features and answers of one mini-batch in their stored type (one byte each). */
 export function batchBytes(document: TaskDocument): number {
-  return (document.ml.dataset.features + 1) * document.ml.batch
+  return sampleBytes(document) * document.ml.batch
 }
 
 /** Samples per segment; the rest is dropped (5.3). */

@@ -17,6 +17,7 @@ export type { Digest } from './digest.ts'
 export { decodeDigest, digestSignedBytes, encodeDigest } from './digest.ts'
 export type { TaskDocument } from './document.ts'
 export {
+  answersOf,
   batchBytes,
   batchesPerSegment,
   bf16Numbers,
@@ -25,6 +26,7 @@ export {
   documentMatchesRecord,
   encodeTaskDocument,
   flopsPerIteration,
+  lossRows,
   modelBytesOf,
   modelNumbers,
   modelParams,
@@ -34,6 +36,7 @@ export {
   recordOfDocument,
   residualBytesOf,
   residualNumbers,
+  sampleBytes,
   segmentSamples,
   trainingBatches,
 } from './document.ts'

@@ -1,6 +1,6 @@
 import { bytesToHex, sha256, utf8 } from '@pouw/crypto'
 import { coreHash, encodeHeader, hashMeets, headerId, type TaskDocument } from '@pouw/primitives'
-import { syntheticDataset } from '@pouw/training'
+import { syntheticData } from '@pouw/training'
 import { describe, expect, test } from 'vitest'
 import { batchesOf, DOCUMENT, id, PARAMS, plan, TASK } from '../test/group.ts'
 import { A, B, CUT, MINED, TEMPLATE, TRAINING } from '../test/history.ts'
@@ -249,7 +249,7 @@ describe('hashes beside the computing', () => {
 
 describe("the client's data", () => {
   const { dataset } = DOCUMENT.ml
-  const data = syntheticDataset(dataset.name, dataset.samples, dataset.features, dataset.classes)
+  const data = syntheticData(DOCUMENT)
   const commit = (seed: string): Job => ({ kind: 'commit-data', document: DOCUMENT, seed: sha256(utf8(seed)), ...data })
 
   test('equal segments, salted, the same for the same seed', () => {

@@ -4,7 +4,16 @@
  * It is pure (equal jobs in equal order give equal results) and knows no thread: the node puts it into a worker, the simulator calls it.
  */
 import { bytesToHex, hkdfSha256, sha256, sha256Hex, sha256HexBeside, shuffle, utf8 } from '@pouw/crypto'
-import { bf16Numbers, coreHash, type Hex, modelNumbers, type NetworkParams, segmentSamples, type TaskDocument } from '@pouw/primitives'
+import {
+  answersOf,
+  bf16Numbers,
+  coreHash,
+  type Hex,
+  modelNumbers,
+  type NetworkParams,
+  segmentSamples,
+  type TaskDocument,
+} from '@pouw/primitives'
 import {
   arithmeticMismatch,
   createFillerEngine,
@@ -322,7 +331,7 @@ function openSegments(document: TaskDocument, blobs: readonly Uint8Array[]): Seg
   const segments: SegmentData[] = []
   for (const blob of blobs) {
     const opened = openSegment(blob)
-    const data = opened && decodeSegmentData(opened.data, document.ml.dataset.features)
+    const data = opened && decodeSegmentData(opened.data, document.ml.dataset.features, answersOf(document))
     if (!data || data.count !== segmentSamples(document)) return undefined
     segments.push(data)
   }
@@ -343,17 +352,19 @@ function evaluateModel(job: Job & { kind: 'evaluate' }): JobResult {
  */
 function commitData(job: Job & { kind: 'commit-data' }): JobResult {
   const { dataset } = job.document.ml
-  if (job.labels.length !== dataset.samples || job.features.length !== dataset.samples * dataset.features) return refused('data-size')
+  const answers = answersOf(job.document)
+  if (job.labels.length !== dataset.samples * answers || job.features.length !== dataset.samples * dataset.features)
+    return refused('data-size')
   const order = shuffle(dataset.samples, sha256(utf8('POUW-CLIENT-SHUFFLE'), job.seed))
   const perSegment = segmentSamples(job.document)
   const segments: Uint8Array[] = []
   for (let s = 0; s < dataset.segments; s++) {
     const features = new Uint8Array(perSegment * dataset.features)
-    const labels = new Uint8Array(perSegment)
+    const labels = new Uint8Array(perSegment * answers)
     for (let i = 0; i < perSegment; i++) {
       const sample = order[s * perSegment + i]!
       features.set(job.features.subarray(sample * dataset.features, (sample + 1) * dataset.features), i * dataset.features)
-      labels[i] = job.labels[sample]!
+      labels.set(job.labels.subarray(sample * answers, (sample + 1) * answers), i * answers)
     }
     const salt = hkdfSha256(job.seed, new Uint8Array(0), utf8(`pouw/segment-salt/${s}`), 32)
     segments.push(segmentBytes(s, salt, encodeSegmentData({ count: perSegment, features, labels })))

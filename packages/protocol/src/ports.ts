@@ -195,7 +195,7 @@ export type JobResult =
       }
     }
   | ReplayResult
-  | { readonly kind: 'evaluate'; readonly loss: number; readonly accuracy: number; readonly commonestShare: number }
+  | { readonly kind: 'evaluate'; readonly loss: number; readonly accuracy: number; readonly beatsTrivial: boolean }
   | { readonly kind: 'cut-batches'; readonly hashes: readonly Hex[]; readonly batches: readonly Uint8Array[] }
   | { readonly kind: 'commit-data'; readonly commitments: readonly Hex[]; readonly segments: readonly Uint8Array[] }
   | { readonly kind: 'refused'; readonly code: string; readonly layer?: string }

@@ -2,7 +2,7 @@
 import type { TaskState, Ticket, TicketRole, View } from '@pouw/chain'
 import { bls, bytesToHex, ed25519PublicKey, schnorrPublicKey, sha256, sha256Hex, utf8 } from '@pouw/crypto'
 import { type Hex, type NetworkParams, recordOfDocument, type TaskDocument } from '@pouw/primitives'
-import { type CutBatch, cutBatches, splitSegments, syntheticDataset } from '@pouw/training'
+import { type CutBatch, cutBatches, splitSegments, syntheticData } from '@pouw/training'
 import { type Group, groupOf, type Plan, planOf } from '../src/group.ts'
 import { devnetParams } from '../src/networks/devnet.ts'
 
@@ -161,7 +161,7 @@ export function group(document: TaskDocument = DOCUMENT): Group {
 /** The training batches of the task, as supervisors cut them. */
 export function batchesOf(document: TaskDocument = DOCUMENT): CutBatch[] {
   const { dataset } = document.ml
-  const data = syntheticDataset(dataset.name, dataset.samples, dataset.features, dataset.classes)
+  const data = syntheticData(document)
   const count = Math.floor(dataset.samples / dataset.segments)
   const { training } = splitSegments(TASK_BLOCK, TASK, dataset.segments, dataset.testSegments)
   const segments = training.map((s) => ({

@@ -2,7 +2,7 @@
 import { sha256, u32le, utf8 } from '@pouw/crypto'
 import { deriveKeys, type Hex, type NetworkParams, newMnemonic, type TaskDocument } from '@pouw/primitives'
 import { type BrainConfig, COIN, DEVNET_TICKET, devnetParams, type Job, makeGenesis, type RoleName } from '@pouw/protocol'
-import { syntheticDataset } from '@pouw/training'
+import { syntheticData } from '@pouw/training'
 import { type CheckOutcome, createCheckers } from './checkers.ts'
 import { createRestarts, type Restart } from './restarts.ts'
 import { createWorld, type Step, type World } from './world.ts'
@@ -118,9 +118,7 @@ export function runScenario(
     }
     world.add(role === 'client' ? role : `${role}-${count}`, config)
   }
-  const { dataset } = scenario.task.ml
-  const data = syntheticDataset(dataset.name, dataset.samples, dataset.features, dataset.classes)
-  world.command('client', { kind: 'submit-task', document: scenario.task, data })
+  world.command('client', { kind: 'submit-task', document: scenario.task, data: syntheticData(scenario.task) })
   const allNodes = world.nodes
   const client = allNodes.find((node) => node.name === 'client')!
   const restarts = createRestarts(world, scenario.restarts ?? [], START_MS, () => phases)

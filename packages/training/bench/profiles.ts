@@ -30,7 +30,14 @@ const { values } = parseArgs({
 const trained = model(values.net === 'cnn' ? cnn({ filters: [8, 16] }) : mlp({ inputs: 784, hidden: [128, 64], classes: 10 }))
 const { features, labels } = values.data === undefined ? loadMnist() : readFolder(values.data)
 const [trainRows, batch, rate] = [60_000, Number(values.batch), Math.fround(Number(values.rate))]
-const rules: StepRules = { batch, tau: Math.fround(Number(values.tau)), peerScale: 1, scale: Math.fround(1 / 255), plain: true }
+const rules: StepRules = {
+  rows: batch,
+  tau: Math.fround(Number(values.tau)),
+  peerScale: 1,
+  scale: Math.fround(1 / 255),
+  answerScale: 1,
+  plain: true,
+}
 const variants = ['f32', 'products alone', 'bf16x'] as const
 
 const names = variants.map((name) => name.padStart(14)).join('')

@@ -1,12 +1,12 @@
 import { bytesToHex, concatBytes, hexToBytes, merkleRoot, sha256Hex, u32le } from '@pouw/crypto'
-import type { Hex, TaskDocument } from '@pouw/primitives'
+import { answersOf, type Hex, type TaskDocument } from '@pouw/primitives'
 import { readHex32, readU32 } from './bytes-at.ts'
-import type { SegmentData } from './segments.ts'
+import { holds, type SegmentData } from './segments.ts'
 
 const TAG = 0x01
 const FEATURES_AT = 37
 
-/** One mini-batch in the stored type (u8): features `[batch, features]` row by row, labels `[batch]`. */
+/** One mini-batch in the stored type (u8): features `[batch, features]` row by row, labels `[batch, answers]`. */
 export interface Batch {
   readonly taskId: Hex
   readonly index: number
@@ -26,9 +26,9 @@ export function batchBytes(taskId: Hex, index: number, features: Uint8Array, lab
 }
 
 /** Inverse of `batchBytes` for untrusted bytes: `undefined` unless they hold exactly `batch` samples. Views, no copy. */
-export function openBatch(bytes: Uint8Array, featuresPerSample: number, batch: number): Batch | undefined {
+export function openBatch(bytes: Uint8Array, featuresPerSample: number, batch: number, answersPerSample = 1): Batch | undefined {
   const labelsAt = FEATURES_AT + batch * featuresPerSample
-  if (bytes.length !== labelsAt + batch || bytes[0] !== TAG) return undefined
+  if (bytes.length !== labelsAt + batch * answersPerSample || bytes[0] !== TAG) return undefined
   return {
     taskId: readHex32(bytes, 1),
     index: readU32(bytes, 33),
@@ -43,13 +43,14 @@ export function openBatch(bytes: Uint8Array, featuresPerSample: number, batch: n
  */
 export function cutBatches(taskId: Hex, segments: readonly SegmentData[], doc: TaskDocument): CutBatch[] {
   const { batch, dataset } = doc.ml
+  const answers = answersOf(doc)
   const cut: CutBatch[] = []
   for (const segment of segments) {
-    if (segment.features.length !== segment.count * dataset.features || segment.labels.length !== segment.count)
-      throw new RangeError(`cutBatches: expected ${dataset.features} features and one label for each of ${segment.count} samples`)
+    if (!holds(segment, doc))
+      throw new RangeError(`cutBatches: expected ${dataset.features} features and ${answers} answers for each of ${segment.count} samples`)
     for (let first = 0; first + batch <= segment.count; first += batch) {
       const features = segment.features.subarray(first * dataset.features, (first + batch) * dataset.features)
-      const bytes = batchBytes(taskId, cut.length, features, segment.labels.subarray(first, first + batch))
+      const bytes = batchBytes(taskId, cut.length, features, segment.labels.subarray(first * answers, (first + batch) * answers))
       cut.push({ hash: sha256Hex(bytes), bytes })
     }
   }

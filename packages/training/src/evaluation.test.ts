@@ -1,7 +1,8 @@
+import { parseTaskDocument } from '@pouw/primitives'
 import { expect, test } from 'vitest'
 import { BLOCK, prepare, smallTask, TASK, TICKETS } from '../test/small-task.ts'
 import { evaluate } from './evaluation.ts'
-import { initialWeights, modelOf } from './model.ts'
+import { bindArithmetic, initialWeights, modelOf } from './model.ts'
 import { createNet } from './net/net.ts'
 import { createSchedule } from './schedule.ts'
 import type { SegmentData } from './segments.ts'
@@ -30,7 +31,7 @@ test('one miner alone learns the synthetic data', () => {
   expect(before.accuracy).toBeLessThan(0.5)
   expect(after.accuracy).toBeGreaterThan(0.9)
   expect(after.loss).toBeLessThan(before.loss / 2)
-  expect(after.commonestShare).toBeLessThan(0.3)
+  expect(after.beatsTrivial).toBe(true)
 })
 
 test('an evaluation is exact: chunks in order, the last one short, equal on both backends', () => {
@@ -53,7 +54,57 @@ test('an evaluation is exact: chunks in order, the last one short, equal on both
     right += chunk.correct
   }
   const commonest = Math.max(...[0, 1, 2, 3, 4].map((label) => labels.filter((each) => each === label).length))
-  expect(got).toEqual({ loss: Math.fround(loss / 300), accuracy: Math.fround(right / 300), commonestShare: Math.fround(commonest / 300) })
+  expect(got).toEqual({
+    loss: Math.fround(loss / 300),
+    accuracy: Math.fround(right / 300),
+    beatsTrivial: Math.fround(right / 300) > Math.fround(commonest / 300),
+  })
+})
+
+test.each([
+  ['softmax-cross-entropy', {}],
+  ['mean-squared-error', { answers: 5, answerScale: 0.25 }],
+  ['huber', { answers: 5, answerScale: 0.25 }],
+  ['binary-cross-entropy', { answers: 5, answerScale: 0.25 }],
+] as const)('%s: who always says the same does not beat who always says the same', (loss, dataset) => {
+  const { ml, ...rest } = smallTask()
+  const layers = [{ id: 'out', nodes: 5 }]
+  const task = bindArithmetic(
+    parseTaskDocument({
+      ...rest,
+      version: 2,
+      arithmetic: { kernels: '00'.repeat(32), program: '00'.repeat(32) },
+      ml: {
+        ...ml,
+        dataset: { ...ml.dataset, ...dataset },
+        model: { ...ml.model, type: 'layers', input: [40], layers, loss },
+        'evaluation-metrics': loss === 'softmax-cross-entropy' ? ['accuracy', 'cross-entropy'] : [loss],
+      },
+    }),
+  )
+  const { test: parts } = prepare(task)
+  const count = parts.reduce((sum, part) => sum + part.count, 0)
+  const wanted = parts.flatMap((part) => [...part.labels])
+  const scale = 'answerScale' in dataset ? dataset.answerScale : 1
+  const column = (output: number) => wanted.filter((_, i) => i % 5 === output).map((byte) => byte * scale)
+  const shares = [0, 1, 2, 3, 4].map((label) => wanted.filter((each) => each === label).length / count)
+  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const constant = (by: number) =>
+    [0, 1, 2, 3, 4].map((output) => {
+      if (loss === 'softmax-cross-entropy') return shares[output]!
+      const said = mean(column(output)) + by
+      if (loss !== 'binary-cross-entropy') return said
+      const likely = Math.min(Math.max(said, 0.01), 0.99)
+      return Math.log(likely / (1 - likely))
+    })
+  // Weights of the features are zero, so the bias is all that a sample is answered with.
+  const scored = (said: number[]) => evaluate(task, Float32Array.of(...new Float32Array(200), ...said), parts)
+  const same = scored(constant(0))
+  expect(same.beatsTrivial).toBe(false)
+  const squared = mean([0, 1, 2, 3, 4].map((output) => mean(column(output).map((value) => (value - mean(column(output))) ** 2))))
+  if (loss === 'mean-squared-error') expect(same.loss).toBeCloseTo(squared, 5)
+  if (loss === 'softmax-cross-entropy') expect(same.accuracy).toBe(Math.fround(Math.max(...shares)))
+  else for (const by of [0.1, -0.1]) expect(scored(constant(by)).loss).toBeGreaterThan(same.loss)
 })
 
 test('what does not fit the document is refused', () => {

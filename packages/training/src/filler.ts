@@ -1,10 +1,11 @@
 import { hexToBytes, sha256, sha256dHex, sha256Hex, shuffle, u32le, utf8 } from '@pouw/crypto'
 import type { Hex, NetworkParams } from '@pouw/primitives'
 import { createXavier } from '@pouw/tensor'
-import { gradientHash, type IterationFailure, type Samples, type StepOutput, type StepRules, step } from './iteration.ts'
+import { gradientHash, type IterationFailure, type StepOutput, type StepRules, step } from './iteration.ts'
 import { defineModel } from './layers/model.ts'
 import type { Backend } from './model.ts'
 import { createNet } from './net/net.ts'
+import type { Samples } from './samples.ts'
 import { modelHash, residualHash } from './state-bytes.ts'
 import { syntheticDataset } from './synthetic.ts'
 
@@ -86,10 +87,11 @@ export function createFillerEngine(params: FillerParams, backend?: Backend): Fil
   const draw = createXavier(model, backend)
   const data = syntheticDataset(params.dataSeed, params.samples, params.features, params.classes)
   const rules: StepRules = {
-    batch: params.batch,
+    rows: params.batch,
     tau: Math.fround(params.tau),
     peerScale: 1,
     scale: Math.fround(params.scale),
+    answerScale: 1,
     plain: true,
   }
   const features = new Uint8Array(params.batch * params.features)

@@ -2,6 +2,7 @@ import { hexToBytes, sha256, sha256Hex, u32le, utf8 } from '@pouw/crypto'
 import { decodeMap, encodeMap, type Hex } from '@pouw/primitives'
 import { readU32 } from './bytes-at.ts'
 import type { Net } from './net/net.ts'
+import { loadSamples, type Samples } from './samples.ts'
 import { quantum } from './schedule.ts'
 import { floatBytes } from './state-bytes.ts'
 
@@ -9,7 +10,7 @@ import { floatBytes } from './state-bytes.ts'
 export interface StepOutput {
   /** The canonical map of the moves this iteration made (may be empty). */
   readonly map: Uint8Array
-  /** Mean loss and share of right answers on the batch after the update, binary32. */
+  /** Mean loss and share of right classes (0 where the loss has none) on the batch after the update, binary32. */
   readonly loss: number
   readonly accuracy: number
   /** Coordinates whose gradient and sent move differ by more than tau (a figure for people). */
@@ -36,19 +37,15 @@ export interface IterationFailure {
   readonly layer?: string
 }
 
-/** Samples in the stored type: features `[batch, features]`, labels `[batch]`. */
-export interface Samples {
-  readonly features: Uint8Array
-  readonly labels: Uint8Array
-}
-
 /** The constants of a run that an iteration needs. */
 export interface StepRules {
-  readonly batch: number
+  /** Rows of a batch that loss and gradient are a mean of (`lossRows`). */
+  readonly rows: number
   readonly tau: number
   readonly peerScale: number
-  /** Multiplies each stored feature once, binary32. */
+  /** Multiply each stored feature and answer once, binary32 (`loadSamples`). */
   readonly scale: number
+  readonly answerScale: number
   /** Plain SGD: the residual takes the gradient and tau is in its units. Else it takes the optimiser's proposal, and tau is in units of weights (A5). */
   readonly plain: boolean
 }
@@ -62,9 +59,9 @@ export interface Due {
   readonly key: readonly [number, number]
 }
 
-/** The step of one map word: fl(fl(rate / batch) tau) down the gradient, or tau along the proposed change. */
+/** The step of one map word: fl(fl(rate / rows) tau) down the gradient, or tau along the proposed change. */
 export function wordStep(rules: StepRules, rate: number): number {
-  return rules.plain ? quantum(rate, rules.batch, rules.tau) : -Math.fround(rules.tau)
+  return rules.plain ? quantum(rate, rules.rows, rules.tau) : -Math.fround(rules.tau)
 }
 
 const STEP_TAG = utf8('POUW-STEP')
@@ -90,7 +87,7 @@ export function step(
   ended?: () => void,
 ): StepOutput | undefined {
   const q = wordStep(rules, due.rate)
-  net.loadBatch(samples.features, samples.labels, rules.scale)
+  loadSamples(net, samples, rules)
   net.setKey(...due.key)
   applyPeers(net, maps, q, rules.peerScale)
   net.backward()
@@ -101,7 +98,7 @@ export function step(
   ended?.()
   const { lossSum, correct } = net.forward()
   if (!Number.isFinite(lossSum)) return undefined
-  return { map: encodeMap(words), loss: Math.fround(lossSum / rules.batch), accuracy: Math.fround(correct / rules.batch), overdrive }
+  return { map: encodeMap(words), loss: Math.fround(lossSum / rules.rows), accuracy: Math.fround(correct / rules.rows), overdrive }
 }
 
 /** Step 2 (A10, A25): every coordinate moves by fl(fl(q * peerScale) * sum), rounded once more on subtraction. */

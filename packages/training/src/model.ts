@@ -1,5 +1,5 @@
 import { sha256, sha256Hex, utf8 } from '@pouw/crypto'
-import { type Hex, modelNumbers, modelParams, modelSpec, type TaskDocument } from '@pouw/primitives'
+import { type Hex, lossRows, modelNumbers, modelParams, modelSpec, type TaskDocument } from '@pouw/primitives'
 import { type BackendName, graphBytes, kernelVersion, roundBf16 } from '@pouw/tensor'
 import { initialStates } from './layers/initial-states.ts'
 import { drawWeights } from './layers/initializers.ts'
@@ -39,7 +39,7 @@ export function programHash(doc: Omit<TaskDocument, 'arithmetic'>): Hex {
   const spec = modelSpec(doc)
   const options = { profile: doc.profile, checkpoint: model.checkpoint ?? false }
   const graphs = [true, false].map((training) => buildPass(spec, batch, { ...options, training }).graph)
-  if (!isPlain(optimizer)) graphs.push(buildProposal(optimizer, modelParams(doc), batch).graph)
+  if (!isPlain(optimizer)) graphs.push(buildProposal(optimizer, modelParams(doc), lossRows(doc)).graph)
   return sha256Hex(utf8('POUW-PROGRAM'), ...graphs.map(graphBytes))
 }
 

@@ -1,5 +1,5 @@
 import { concatBytes, hexToBytes, merkleRoot, sha256, shuffle, u32le, u64le, utf8 } from '@pouw/crypto'
-import type { Hex } from '@pouw/primitives'
+import { answersOf, type Hex, type TaskDocument } from '@pouw/primitives'
 import { readHex32, readU32 } from './bytes-at.ts'
 
 const TAG = 0x00
@@ -52,28 +52,34 @@ export function openSegment(bytes: Uint8Array): Segment | undefined {
   return { index: bytes[1]!, salt: bytes.slice(SALT_AT, DATA_AT), data: bytes.subarray(DATA_AT) }
 }
 
-/** Samples of one segment in the stored type (u8): features `[count, features]` row by row, labels `[count]`. */
+/** Samples of one segment in the stored type (u8): features `[count, features]` row by row, labels `[count, answers]`. */
 export interface SegmentData {
   readonly count: number
   readonly features: Uint8Array
   readonly labels: Uint8Array
 }
 
+/** Whether a segment has the features and answers of a document for each of its samples. */
+export function holds({ count, features, labels }: SegmentData, doc: TaskDocument): boolean {
+  return features.length === count * doc.ml.dataset.features && labels.length === count * answersOf(doc)
+}
+
 /**
- * `u32 count || features by sample || labels` (A25).
+ * `u32 count || features by sample || labels by sample` (A25).
  * @throws RangeError if the arrays do not hold `count` samples
  */
 export function encodeSegmentData(data: SegmentData): Uint8Array {
-  if (data.labels.length !== data.count || (data.count === 0 ? data.features.length !== 0 : data.features.length % data.count !== 0))
+  const fits = ({ length }: Uint8Array) => (data.count === 0 ? length === 0 : length % data.count === 0)
+  if (!fits(data.features) || !fits(data.labels) || data.labels.length < data.count)
     throw new RangeError(`encodeSegmentData: expected features and labels of ${data.count} samples`)
   return concatBytes(u32le(data.count), data.features, data.labels)
 }
 
 /** Inverse of `encodeSegmentData` for untrusted bytes: `undefined` unless the length is exactly that of `count` samples. Views, no copy. */
-export function decodeSegmentData(bytes: Uint8Array, featuresPerSample: number): SegmentData | undefined {
+export function decodeSegmentData(bytes: Uint8Array, featuresPerSample: number, answersPerSample = 1): SegmentData | undefined {
   if (bytes.length < 4) return undefined
   const count = readU32(bytes, 0)
-  if (bytes.length !== 4 + count * (featuresPerSample + 1)) return undefined
+  if (bytes.length !== 4 + count * (featuresPerSample + answersPerSample)) return undefined
   const labelsAt = 4 + count * featuresPerSample
   return { count, features: bytes.subarray(4, labelsAt), labels: bytes.subarray(labelsAt) }
 }

@@ -1,6 +1,6 @@
 import { sha256Hex } from '@pouw/crypto'
 import { expect, test } from 'vitest'
-import { syntheticDataset } from './synthetic.ts'
+import { syntheticDataset, syntheticTokens } from './synthetic.ts'
 
 test('the seed text fixes every byte', () => {
   const a = syntheticDataset('seed', 200, 20, 4)
@@ -29,8 +29,44 @@ test('all classes occur, and a sample is nearest to the mean of its class', () =
   expect(right).toBeGreaterThan(900)
 })
 
+test('several answers are the prototype without its noise', () => {
+  const one = syntheticDataset('seed', 200, 20, 4)
+  const many = syntheticDataset('seed', 200, 20, 4, 20)
+  expect(many.features).toEqual(one.features)
+  for (const [i, answer] of many.labels.entries()) {
+    expect(answer === 0 || answer === 3).toBe(true)
+    // A quarter of a feature is its prototype: 63 of 255, and no noise reaches further than 191.
+    if (many.features[i]! < 63) expect(answer).toBe(0)
+    if (many.features[i]! > 191) expect(answer).toBe(3)
+    // Samples of one label are alike.
+    const first = one.labels.indexOf(one.labels[Math.floor(i / 20)]!)
+    expect(answer).toBe(many.labels[first * 20 + (i % 20)])
+  }
+})
+
+test('tokens: answers are the next ones, which follow one table three times out of four', () => {
+  const { features, labels } = syntheticTokens('seed', 300, 12, 9, 12)
+  expect(sha256Hex(features, labels)).toBe('1012ef874927aad0a597c16e90eabf87a4a3d52b6ff407d961abf4bd9b0ca085')
+  const pairs = Array.from({ length: 9 }, () => new Uint32Array(9))
+  for (let i = 0; i < labels.length; i++) {
+    if (i % 12 < 11) expect(features[i + 1]).toBe(labels[i])
+    pairs[features[i]!]![labels[i]!]!++
+  }
+  const likeliest = pairs.map((row) => row.indexOf(Math.max(...row)))
+  expect(new Set(likeliest).size).toBe(9)
+  const followed = pairs.reduce((sum, row) => sum + Math.max(...row), 0) / labels.length
+  expect(followed).toBeGreaterThan(0.72)
+  expect(followed).toBeLessThan(0.83)
+  // Fewer answers are the last of them.
+  const one = syntheticTokens('seed', 300, 12, 9)
+  expect(one.features).toEqual(features)
+  expect([...one.labels]).toEqual([...labels].filter((_, i) => i % 12 === 11))
+})
+
 test('sizes out of range are refused', () => {
   expect(() => syntheticDataset('x', 0, 1, 1)).toThrow(RangeError)
   expect(() => syntheticDataset('x', 1, 1.5, 1)).toThrow(RangeError)
   expect(() => syntheticDataset('x', 1, 1, 257)).toThrow(RangeError)
+  expect(() => syntheticDataset('x', 1, 1, 2, 2)).toThrow('at most 1 answers')
+  expect(() => syntheticTokens('x', 1, 0, 2)).toThrow(RangeError)
 })

@@ -1,9 +1,11 @@
 import { bytesToHex, hexToBytes, sha256Hex, utf8 } from '@pouw/crypto'
-import { decodeMap, encodeMap, type Hex, modelParams, parseTaskDocument, type TaskDocument } from '@pouw/primitives'
+import { decodeMap, encodeMap, type Hex, modelNumbers, modelParams, parseTaskDocument, type TaskDocument } from '@pouw/primitives'
 import { expect, test } from 'vitest'
 import { BLOCK, prepare, smallTask, TASK, TICKETS } from '../test/small-task.ts'
+import { gpt } from './architectures/gpt.ts'
+import { evaluate } from './evaluation.ts'
 import type { IterationFailure, IterationOutput } from './iteration.ts'
-import { type Backend, bindArithmetic, initialWeights } from './model.ts'
+import { type Backend, bindArithmetic, initialModel, initialWeights } from './model.ts'
 import { createReplayTrainer, type ReplayInput, replay } from './replay.ts'
 import { createSchedule, quantum, rateAt } from './schedule.ts'
 import { modelBytes, openModel, residualBytes } from './state-bytes.ts'
@@ -274,6 +276,89 @@ test.each([
   // The model that a miner ends with holds its statistics.
   expect(trainer.finalModel(last.slice(1)).bytes.length).toBe(68 + 4 * trainer.weights.length - 2 * trainer.halves)
   expect(trainer.halves).toBe(profile === 'bf16x' ? modelParams(task) : 0)
+})
+
+/** A language model of tokens, and nets with other losses, on synthetic data of their kind. */
+function answeringTask(
+  loss: TaskDocument['ml']['model']['loss'],
+  ml: { dataset?: object; model: object; optimizer?: object },
+): TaskDocument {
+  const { ml: small, ...rest } = smallTask()
+  return bindArithmetic(
+    parseTaskDocument({
+      ...rest,
+      version: 2,
+      arithmetic: { kernels: '00'.repeat(32), program: '00'.repeat(32) },
+      ml: {
+        ...small,
+        dataset: { ...small.dataset, ...ml.dataset },
+        model: { ...small.model, type: 'layers', input: [40], loss, ...ml.model },
+        optimizer: { type: 'adam', rate: 0.01, warmup: 3, tau: 0.005, peerScale: 1, ...ml.optimizer },
+        'evaluation-metrics': loss === 'softmax-cross-entropy' ? ['accuracy', 'cross-entropy'] : [loss],
+      },
+    }),
+  )
+}
+const language = (optimizer?: object) => {
+  const { input, layers } = gpt({ layers: 1, heads: 2, width: 16, time: 20, vocabulary: 9 })
+  if (input.kind !== 'tokens') throw new Error('expected tokens')
+  return answeringTask('softmax-cross-entropy', {
+    dataset: { features: 20, classes: 9, answers: 20, scale: 1 },
+    model: { input: [input.length], vocabulary: input.vocabulary, layers },
+    optimizer: optimizer ?? {},
+  })
+}
+const denoising = (loss: 'mean-squared-error' | 'binary-cross-entropy' | 'huber', model: object = {}) =>
+  answeringTask(loss, {
+    dataset: { answers: 40, classes: 2 },
+    optimizer: { rate: 0.005, tau: 0.004 },
+    model: {
+      layers: [
+        { id: 'hidden', nodes: 30, activation: 'relu' },
+        { id: 'out', nodes: 40 },
+      ],
+      ...model,
+    },
+  })
+
+test.each<[string, TaskDocument]>([
+  ['tokens', language()],
+  ['tokens, plain SGD', language({ type: 'sgd', rate: 0.5, tau: 2 })],
+  ['mean-squared-error', denoising('mean-squared-error')],
+  ['binary-cross-entropy', denoising('binary-cross-entropy')],
+  ['huber', denoising('huber', { delta: 0.5 })],
+])('%s: replayed from its bytes, alike in the reference, and in the end better than a trivial model', (_, task) => {
+  const { steps, miners, last } = record(60, task)
+  for (const { ticketId, input, result } of steps.filter((_, i) => i % 29 === 0))
+    expect(fresh(ticketId, input, 'wasm', task)).toEqual(result)
+  const middle = steps[5]!
+  expect(fresh(middle.ticketId, middle.input, 'reference', task)).toEqual(middle.result)
+  const { test: segments } = prepare(task)
+  const before = evaluate(task, initialModel(task), segments)
+  const final = openModel(miners[0]!.trainer.finalModel(last.slice(1)).bytes, modelNumbers(task))!
+  const after = evaluate(task, final.weights, segments)
+  expect(evaluate(task, final.weights, segments, 'reference')).toEqual(after)
+  expect(after.loss).toBeLessThan(before.loss)
+  expect([before.beatsTrivial, after.beatsTrivial]).toEqual([false, true])
+  expect(after.accuracy > 0).toBe(task.ml.model.loss === 'softmax-cross-entropy')
+  // What is published of an iteration is a mean, too.
+  const { result } = steps.at(-1)!
+  if (typeof result !== 'object') throw new Error(result)
+  expect(result.accuracy).toBeLessThanOrEqual(1)
+  expect(result.loss).toBeLessThan(2 * before.loss)
+})
+
+test('a batch whose tokens or answers are out of range is refused', () => {
+  const task = language()
+  const trainer = createTrainer(task, TASK, TICKETS[0]!)
+  const { bytes } = prepare(task).batches[0]!
+  const at = 37 + 20 * task.ml.batch
+  for (const place of [37, at - 1, at, bytes.length - 1]) {
+    const stray = bytes.slice()
+    stray[place] = 9
+    expect(trainer.iterate({ maps: [], batch: stray, rate: 0.1 })).toEqual({ ok: false, code: 'bad-batch' })
+  }
+  expect(trainer.iterate({ maps: [], batch: bytes, rate: 0.1 })).toMatchObject({ ok: true })
 })
 
 test('a task of other kernels or another program is refused by name', () => {

@@ -1,5 +1,5 @@
 import { bytesToHex, sha256, sha256Hex } from '@pouw/crypto'
-import { bf16Numbers, type Hex, type TaskDocument } from '@pouw/primitives'
+import { answersOf, bf16Numbers, type Hex, lossRows, type TaskDocument } from '@pouw/primitives'
 import { openBatch } from './batches.ts'
 import {
   applyPeers,
@@ -16,6 +16,7 @@ import {
 import { arithmeticMismatch, type Backend, initialModel, modelOf } from './model.ts'
 import { createNet } from './net/net.ts'
 import { isPlain } from './optimizers/proposal.ts'
+import { samplesFit, scalesOf } from './samples.ts'
 import { rateAt } from './schedule.ts'
 import { modelBytes, modelParts, residualParts } from './state-bytes.ts'
 
@@ -93,8 +94,8 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
     if (worthless) return { ok: false, code: 'not-finite' }
     const maps = openMaps(input.maps, params)
     if (!maps) return { ok: false, code: 'bad-map' }
-    const batch = openBatch(input.batch, doc.ml.dataset.features, doc.ml.batch)
-    if (!batch || batch.taskId !== taskId || !labelsFit(batch.labels, doc.ml.dataset.classes)) return { ok: false, code: 'bad-batch' }
+    const batch = openBatch(input.batch, doc.ml.dataset.features, doc.ml.batch, answersOf(doc))
+    if (!batch || batch.taskId !== taskId || !samplesFit(doc, batch)) return { ok: false, code: 'bad-batch' }
     const key = stepKey(taskId, ticketId, sequence + 1)
     const next = sequence + 1
     let hashes: { readonly endModelHash: D; readonly endResidualHash: D } | undefined
@@ -149,17 +150,12 @@ export function createTrainer(doc: TaskDocument, taskId: Hex, ticketId: Hex, bac
 }
 
 function rulesOf(doc: TaskDocument): StepRules {
-  const { batch, optimizer, dataset } = doc.ml
+  const { optimizer } = doc.ml
   return {
-    batch,
+    rows: lossRows(doc),
     tau: Math.fround(optimizer.tau),
     peerScale: Math.fround(optimizer.peerScale),
-    scale: Math.fround(dataset.scale),
+    ...scalesOf(doc),
     plain: isPlain(optimizer),
   }
-}
-
-function labelsFit(labels: Uint8Array, classes: number): boolean {
-  for (let i = 0; i < labels.length; i++) if (labels[i]! >= classes) return false
-  return true
 }

@@ -1,7 +1,7 @@
 /** A task small enough for the plain reference arithmetic, with data, batches and owners. */
 import { sha256Hex, utf8 } from '@pouw/crypto'
-import type { Hex, TaskDocument } from '@pouw/primitives'
-import { assignBatches, type CutBatch, cutBatches, type SegmentData, splitSegments, syntheticDataset } from '../src/index.ts'
+import { answersOf, type Hex, type TaskDocument } from '@pouw/primitives'
+import { assignBatches, type CutBatch, cutBatches, type SegmentData, splitSegments, syntheticData } from '../src/index.ts'
 
 export const id = (text: string): Hex => sha256Hex(utf8(text))
 export const TASK = id('task')
@@ -65,12 +65,13 @@ export interface Prepared {
 
 export function prepare(doc: TaskDocument): Prepared {
   const { dataset } = doc.ml
-  const data = syntheticDataset(dataset.name, dataset.samples, dataset.features, dataset.classes)
+  const data = syntheticData(doc)
+  const answers = answersOf(doc)
   const count = Math.floor(dataset.samples / dataset.segments)
   const segments = Array.from({ length: dataset.segments }, (_, s) => ({
     count,
     features: data.features.subarray(s * count * dataset.features, (s + 1) * count * dataset.features),
-    labels: data.labels.subarray(s * count, (s + 1) * count),
+    labels: data.labels.subarray(s * count * answers, (s + 1) * count * answers),
   }))
   const split = splitSegments(BLOCK, TASK, dataset.segments, dataset.testSegments)
   const batches = cutBatches(

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -77,16 +77,57 @@ test('pairs of files are joined in the order of the document, and must fit it', 
   }
 })
 
+test('tokens with a next token each, and what is out of range', async () => {
+  const language = await readTask(example('tiny-gpt.yaml'))
+  const rows = (values: number[]) => idx([values.length / 24, 24], values)
+  const ascending = Array.from({ length: 48 }, (_, i) => i % 16)
+  const load = async (name: string, tokens: Uint8Array, next: Uint8Array) => {
+    await writeFile(join(folder, `${name}.tokens`), tokens)
+    await writeFile(join(folder, `${name}.next`), next)
+    const files = [
+      { name: `${name}.tokens`, sha256: sha256Hex(tokens) },
+      { name: `${name}.next`, sha256: sha256Hex(next) },
+    ]
+    const dataset = { ...language.ml.dataset, format: 'idx-u8' as const, samples: 2, files }
+    return loadDataset({ ...language, ml: { ...language.ml, dataset } }, { dataDir: folder })
+  }
+  const next = ascending.map((token) => (token + 1) % 16)
+  expect(await load('right', rows(ascending), rows(next))).toEqual({ features: Uint8Array.from(ascending), labels: Uint8Array.from(next) })
+  const strange = ascending.with(7, 16)
+  await expect(load('token', rows(strange), rows(next))).rejects.toThrow('token 16 is not below the vocabulary of 16')
+  await expect(load('answer', rows(ascending), rows(strange))).rejects.toThrow('label 16 is not one of 16 classes')
+  await expect(load('few', rows(ascending), idx([2], [1, 2]))).rejects.toThrow('its labels 2')
+})
+
+test('an architecture in a task file stands for its layers, and its options are checked', async () => {
+  const language = await readTask(example('tiny-gpt.yaml'))
+  expect(language.ml.model).toMatchObject({ type: 'layers', input: [24], vocabulary: 16, loss: 'softmax-cross-entropy' })
+  expect(language.ml.model.layers.filter((layer) => layer.type === 'attention')).toHaveLength(2)
+  const text = await readFile(example('tiny-gpt.yaml'), 'utf8')
+  const changed = join(folder, 'changed.yaml')
+  for (const [from, to, message] of [
+    ['heads: 2', 'head: 2', 'architecture gpt: expected layers, heads, width, time, vocabulary, tied, received head'],
+    ['name: gpt', 'name: rnn', 'expected mlp, cnn, resnet, vit or gpt'],
+    ['time: 24', 'time: 23', 'ml.model.input: expected 24 features'],
+  ] as const) {
+    await writeFile(changed, text.replace(from, to))
+    await expect(readTask(changed), to).rejects.toThrow(message)
+  }
+})
+
 test('the examples are valid tasks of a devnet, and their data is at hand', async () => {
   const params = devnetParams(0)
   for (const [name, samples] of [
     ['mnist-mlp.yaml', 70_000],
     ['tiny.yaml', 4_800],
+    ['tiny-cnn.yaml', 4_800],
+    ['tiny-gpt.yaml', 3_200],
   ] as const) {
     const document = await readTask(example(name))
     expect(flopsPerIteration(document), name).toBeGreaterThanOrEqual(params.flopsPerTry)
     const data = await loadDataset(document)
-    expect([data.labels.length, data.features.length], name).toEqual([samples, samples * document.ml.dataset.features])
+    const { features, answers = 1 } = document.ml.dataset
+    expect([data.labels.length, data.features.length], name).toEqual([samples * answers, samples * features])
   }
 })
 

@@ -1,12 +1,12 @@
-import { OperationError, type TaskDocument } from '@pouw/primitives'
-import { syntheticDataset } from '@pouw/training'
+import { answersOf, OperationError, type TaskDocument } from '@pouw/primitives'
+import { syntheticData } from '@pouw/training'
 import { dataFolders, findDataFile } from './find-file.ts'
 import { readIdx } from './idx.ts'
 
 export interface Dataset {
   /** uint8 `[samples, features]`. */
   readonly features: Uint8Array
-  /** uint8 `[samples]`. */
+  /** uint8 `[samples, answers]`. */
   readonly labels: Uint8Array
 }
 
@@ -18,29 +18,33 @@ export interface Dataset {
  */
 export async function loadDataset(document: TaskDocument, options: { readonly dataDir?: string } = {}): Promise<Dataset> {
   const { dataset } = document.ml
-  if (dataset.format === 'synthetic') return syntheticDataset(dataset.name, dataset.samples, dataset.features, dataset.classes)
+  if (dataset.format === 'synthetic') return syntheticData(document)
 
   const folders = dataFolders(options.dataDir)
   const features = new Uint8Array(dataset.samples * dataset.features)
-  const labels = new Uint8Array(dataset.samples)
+  const answers = answersOf(document)
+  const labels = new Uint8Array(dataset.samples * answers)
   let count = 0
   if (dataset.files.length % 2 !== 0) throw misfit(`expected pairs of features and labels, received ${dataset.files.length} files`)
   for (let i = 0; i < dataset.files.length; i += 2) {
     const images = readIdx(await findDataFile(dataset.files[i]!, folders))
-    const classes = readIdx(await findDataFile(dataset.files[i + 1]!, folders))
-    if (!images || !classes) throw misfit(`${dataset.files[images ? i + 1 : i]!.name} is not an IDX file of bytes`)
-    const samples = classes.values.length
-    if (classes.shape.length !== 1 || images.shape[0] !== samples || images.values.length !== samples * dataset.features) {
-      throw misfit(`${dataset.files[i]!.name} has shape ${images.shape.join(' x ')}, its labels ${classes.shape.join(' x ')}`)
+    const wanted = readIdx(await findDataFile(dataset.files[i + 1]!, folders))
+    if (!images || !wanted) throw misfit(`${dataset.files[images ? i + 1 : i]!.name} is not an IDX file of bytes`)
+    const samples = images.shape[0]!
+    if (wanted.shape[0] !== samples || wanted.values.length !== samples * answers || images.values.length !== samples * dataset.features) {
+      throw misfit(`${dataset.files[i]!.name} has shape ${images.shape.join(' x ')}, its labels ${wanted.shape.join(' x ')}`)
     }
     if (count + samples > dataset.samples) throw misfit(`the files hold more than ${dataset.samples} samples`)
     features.set(images.values, count * dataset.features)
-    labels.set(classes.values, count)
+    labels.set(wanted.values, count * answers)
     count += samples
   }
   if (count !== dataset.samples) throw misfit(`the files hold ${count} samples, the document says ${dataset.samples}`)
   const stray = labels.find((label) => label >= dataset.classes)
   if (stray !== undefined) throw misfit(`label ${stray} is not one of ${dataset.classes} classes`)
+  const { vocabulary = 256 } = document.ml.model
+  const strange = features.find((token) => token >= vocabulary)
+  if (strange !== undefined) throw misfit(`token ${strange} is not below the vocabulary of ${vocabulary}`)
   return { features, labels }
 
   function misfit(reason: string): OperationError {

@@ -54,6 +54,7 @@ test('a devnet runs until its task settles and tells everything in one document'
     taskId: 'ee'.repeat(32),
     status: 'SETTLED',
     testAccuracy: 0.9,
+    testLoss: 0.4,
     bestModelFile: '/m',
     modelCardFile: '/c',
     height: 1,

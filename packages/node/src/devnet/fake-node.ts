@@ -30,7 +30,7 @@ if (config.role === 'client' && mode !== 'silent') {
     confiscated: '0',
     refundToClient: '1',
   }
-  say({ kind: 'model', model: { taskId: 'ee'.repeat(32), modelFile: '/m', cardFile: '/c', accuracy: 0.9, settlement } })
+  say({ kind: 'model', model: { taskId: 'ee'.repeat(32), modelFile: '/m', cardFile: '/c', loss: 0.4, accuracy: 0.9, settlement } })
 }
 if (mode === 'die' && config.role === 'supervisor') {
   process.stderr.write('something broke\n')

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { NodeLine, NodeStatusJson } from '../node-process.ts'
-import { advance, createProgress, height, phase } from './progress.ts'
+import { advance, createProgress, height, phase, quality } from './progress.ts'
 import { summarise } from './summary.ts'
 import { redraw, renderProgress } from './view.ts'
 
@@ -93,6 +93,7 @@ test('the live picture shows speed, loss and accuracy of each miner and fits the
   expect(text).toContain('20.0/s')
   expect(text).toContain('loss 0.5000')
   expect(text).toContain('accuracy 75.0 %')
+  expect(quality({ loss: 0.25, accuracy: 0 }, 1)).toBe('loss 0.2500')
   expect(renderProgress(progress, 2_000, 20).every((line) => line.length <= 20)).toBe(true)
 })
 

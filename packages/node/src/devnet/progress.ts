@@ -41,6 +41,7 @@ export interface ModelLine {
   readonly taskId: string
   readonly modelFile: string
   readonly cardFile: string
+  readonly loss: number
   readonly accuracy: number
   readonly settlement: {
     readonly miners: readonly { readonly ticket: string; readonly iterations: number; readonly accuracy: number; readonly paid: string }[]
@@ -89,7 +90,7 @@ export function advance(progress: Progress, name: string, line: NodeLine, nowMs:
       return onEvent(progress, name, member, line, nowMs)
     case 'model':
       progress.model = line.model as ModelLine
-      return `the client has its model: accuracy ${(progress.model.accuracy * 100).toFixed(2)} % on the test segments, in ${progress.model.modelFile}`
+      return `the client has its model: ${quality(progress.model, 2)} on the test segments, in ${progress.model.modelFile}`
     case 'failed':
       return `${name} failed: ${line.error}`
     default:
@@ -197,3 +198,8 @@ const REMARKABLE = new Set([
   'task-without-winner',
   'training-broken',
 ])
+
+/** How good a model is: loss, and accuracy where the loss knows right and wrong. */
+export function quality({ loss, accuracy }: { readonly loss: number; readonly accuracy: number }, digits: number): string {
+  return `loss ${loss.toFixed(4)}${accuracy > 0 ? `  accuracy ${(100 * accuracy).toFixed(digits)} %` : ''}`
+}

@@ -13,6 +13,7 @@ export function summarise(progress: Progress, nowMs: number): Record<string, unk
     secondsToFirstTaskBlock: seconds(progress.firstTaskBlockMs),
     secondsToState: Object.fromEntries(progress.taskSince.map(({ state, atMs }) => [state, seconds(atMs)])),
     testAccuracy: model?.accuracy ?? null,
+    testLoss: model?.loss ?? null,
     bestModelFile: model?.modelFile ?? null,
     modelCardFile: model?.cardFile ?? null,
     height: height(progress),

@@ -1,5 +1,5 @@
 /** The live screen of a devnet: a block of lines that is drawn over itself on a terminal. */
-import { bestChain, type Progress, phase } from './progress.ts'
+import { bestChain, type Progress, phase, quality } from './progress.ts'
 
 /** Lines of at most `columns` characters, without colours or control characters. */
 export function renderProgress(progress: Progress, nowMs: number, columns: number): string[] {
@@ -20,7 +20,7 @@ export function renderProgress(progress: Progress, nowMs: number, columns: numbe
     const state = member.phase === 'gone' ? 'gone' : (member.status?.ticketState ?? 'no ticket')
     lines.push(
       training
-        ? `${name.padEnd(10)} ${bar(training.sequence / Math.max(1, training.due))} ${training.sequence}/${training.due}  ${member.iterationRate.toFixed(1)}/s  loss ${training.loss.toFixed(4)}  accuracy ${(training.accuracy * 100).toFixed(1)} %  peers ${member.peers}`
+        ? `${name.padEnd(10)} ${bar(training.sequence / Math.max(1, training.due))} ${training.sequence}/${training.due}  ${member.iterationRate.toFixed(1)}/s  ${quality(training, 1)}  peers ${member.peers}`
         : `${name.padEnd(10)} ${state.toLowerCase()}  peers ${member.peers}`,
     )
   }

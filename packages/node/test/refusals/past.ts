@@ -8,7 +8,7 @@ import { sha256, u32le, utf8 } from '@pouw/crypto'
 import { type CertifiedBlock, deriveKeys, type Hex, newMnemonic } from '@pouw/primitives'
 import { type BrainConfig, COIN, DEVNET_TICKET, devnetParams, makeGenesis, type RoleName } from '@pouw/protocol'
 import { createWorld, type World } from '@pouw/sim'
-import { syntheticDataset } from '@pouw/training'
+import { syntheticData } from '@pouw/training'
 import { smallScenario } from '../../../sim/test/small-scenario.ts'
 
 const START_S = 1_767_225_600
@@ -94,8 +94,7 @@ export function makePast(seed = 7): Past {
   })
   for (const [index, { role, config }] of identities.entries()) world.add(`${role}-${index}`, config)
   const client = world.nodes.find((node) => node.name.startsWith('client'))!
-  const { dataset } = document.ml
-  const data = syntheticDataset(dataset.name, dataset.samples, dataset.features, dataset.classes)
+  const data = syntheticData(document)
   world.command(client.name, { kind: 'submit-task', document, data })
 
   const { chain } = client.brain

@@ -4,7 +4,7 @@
  */
 import { buildCharge, buildRecord, finishCharge, groupDigest, type TaskState } from '@pouw/chain'
 import { bls, bytesToHex, equalBytes, hexToBytes, hkdfSha256, sha256, sha256Hex, utf8 } from '@pouw/crypto'
-import { decodeTx, encodeReport, encodeTx, type Hex, type Message, modelBytesOf, type Report, type Tx } from '@pouw/primitives'
+import { decodeTx, encodeReport, encodeTx, type Hex, type Message, modelBytesOf, type Report, sampleBytes, type Tx } from '@pouw/primitives'
 import { segmentsRoot, splitSegments } from '@pouw/training'
 import type { Context } from '../context.ts'
 import { decodeSlots } from '../framing.ts'
@@ -30,7 +30,7 @@ interface Score {
   readonly modelHash: Hex
   readonly loss: number
   readonly accuracy: number
-  readonly commonestShare: number
+  readonly beatsTrivial: boolean
   readonly missing: boolean
 }
 
@@ -131,7 +131,7 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
     const received: Uint8Array[] = []
     const { dataset } = document.ml
     const { test } = splitSegments(group.taskBlockId, taskId, dataset.segments, dataset.testSegments)
-    const bytesMax = SEGMENT_OVERHEAD + Math.ceil(dataset.samples / dataset.segments) * (dataset.features + 1)
+    const bytesMax = SEGMENT_OVERHEAD + Math.ceil(dataset.samples / dataset.segments) * sampleBytes(document)
     let missing = test.length
     const client = () => [context.peerOf(taskId)].filter((peer) => peer !== undefined)
     test.forEach((segment, place) => {
@@ -171,7 +171,7 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
         modelHash: modelHash ?? '00'.repeat(32),
         loss: 0,
         accuracy: 0,
-        commonestShare: 0,
+        beatsTrivial: false,
         missing: true,
       }
       if (!modelHash) {
@@ -198,18 +198,18 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
           context.putBlob(model)
           context.compute({ kind: 'evaluate', document, model, segments: segments! }, (result) => {
             if (result.kind !== 'evaluate') return add(none)
-            const { loss, accuracy, commonestShare } = result
+            const { loss, accuracy, beatsTrivial } = result
             context.emit('model-scored', { taskId, ticket: miner.ticketId, loss, accuracy })
-            add({ ...none, loss, accuracy, commonestShare, missing: false })
+            add({ ...none, loss, accuracy, beatsTrivial, missing: false })
           })
         },
       )
     }
   }
 
-  /** Rank: accuracy down, loss up, ticket up; unpaid if not better than the commonest test label (A21). */
+  /** Rank: accuracy down, loss up, ticket up; unpaid if not better than a trivial model (A21). Where the loss has no classes, all accuracies are 0. */
   function finish(scores: readonly Score[]): void {
-    const order = [...scores].filter((entry) => !entry.missing && entry.accuracy > entry.commonestShare)
+    const order = [...scores].filter((entry) => !entry.missing && entry.beatsTrivial)
     order.sort((a, b) => b.accuracy - a.accuracy || a.loss - b.loss || (a.ticket < b.ticket ? -1 : 1))
     const rank = new Map(order.map((entry, index) => [entry.ticket, index + 1]))
     const byTicket = new Map(scores.map((entry) => [entry.ticket, entry]))

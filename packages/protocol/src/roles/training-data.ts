@@ -5,7 +5,7 @@
  * Which segments train follows from the task block alone, so a candidate begins before the group is known: moving the data takes longer
  * than the blocks in between.
  */
-import { type Hex, type TaskDocument, trainingBatches } from '@pouw/primitives'
+import { type Hex, sampleBytes, type TaskDocument, trainingBatches } from '@pouw/primitives'
 import { segmentsRoot, splitSegments } from '@pouw/training'
 import type { Context } from '../context.ts'
 import { encodeHashes } from '../framing.ts'
@@ -60,7 +60,7 @@ export function createTrainingData(
 
   function fetchSegments(commitments: readonly Hex[]): void {
     const { training } = splitSegments(task.blockId, taskId, dataset.segments, dataset.testSegments)
-    const bytesMax = SEGMENT_OVERHEAD + Math.ceil(dataset.samples / dataset.segments) * (dataset.features + 1)
+    const bytesMax = SEGMENT_OVERHEAD + Math.ceil(dataset.samples / dataset.segments) * sampleBytes(document)
     const client = () => [context.peerOf(taskId)].filter((peer) => peer !== undefined)
     context.emit('data-wanted', { taskId, segments: training.length })
     const segments: Uint8Array[] = []

@@ -13,8 +13,21 @@ export type Architecture =
   | ({ readonly name: 'vit' } & VitOptions)
   | ({ readonly name: 'gpt' } & GptOptions)
 
-/** @throws RangeError for an unknown name, or options out of range */
+const OPTIONS: { readonly [name in Architecture['name']]: readonly string[] } = {
+  mlp: ['inputs', 'hidden', 'classes', 'activation'],
+  cnn: ['input', 'filters', 'classes'],
+  resnet: ['depth', 'stem', 'classes'],
+  vit: ['image', 'channels', 'patch', 'layers', 'heads', 'width', 'classes'],
+  gpt: ['layers', 'heads', 'width', 'time', 'vocabulary', 'tied'],
+}
+
+/** @throws RangeError for an unknown name or option, or options out of range */
 export function architecture(wanted: Architecture): ModelSpec {
+  if (Object.hasOwn(OPTIONS, wanted.name)) {
+    const known = OPTIONS[wanted.name]
+    const unknown = Object.keys(wanted).find((key) => key !== 'name' && !known.includes(key))
+    if (unknown !== undefined) throw new RangeError(`architecture ${wanted.name}: expected ${known.join(', ')}, received ${unknown}`)
+  }
   switch (wanted.name) {
     case 'mlp':
       return mlp(wanted)

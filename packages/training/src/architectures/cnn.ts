@@ -1,3 +1,5 @@
+import type { LayerSpec, ModelSpec } from '@pouw/primitives'
+
 export interface CnnOptions {
   /** [channels, height, width], default [1, 28, 28]. */
   readonly input?: readonly [number, number, number]
@@ -18,5 +20,3 @@ export function cnn({ input = [1, 28, 28], filters = [16, 32], classes = 10 }: C
     loss: { type: 'softmax-cross-entropy' },
   }
 }
-
-import type { LayerSpec, ModelSpec } from '@pouw/primitives'

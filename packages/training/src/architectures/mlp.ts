@@ -1,3 +1,5 @@
+import type { Activation, LayerSpec, ModelSpec } from '@pouw/primitives'
+
 export interface MlpOptions {
   readonly inputs: number
   readonly hidden: readonly number[]
@@ -14,5 +16,3 @@ export function mlp({ inputs, hidden, classes, activation = 'relu' }: MlpOptions
     loss: { type: 'softmax-cross-entropy' },
   }
 }
-
-import type { Activation, LayerSpec, ModelSpec } from '@pouw/primitives'

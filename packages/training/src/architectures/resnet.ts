@@ -1,3 +1,5 @@
+import type { LayerSpec, ModelSpec } from '@pouw/primitives'
+
 export interface ResnetOptions {
   readonly depth: 18 | 34 | 50
   /** `imagenet`: 7 x 7 by 2 and a maximum by 2, for 224 x 224; `cifar`: 3 x 3, for 32 x 32. */
@@ -80,5 +82,3 @@ function block({ name, from, channels, width, out, stride, bottleneck }: Block):
   layers.push({ id: `${name}.add`, type: 'add', inputs: [top, shortcut] }, { id: `${name}.relu`, type: 'relu' })
   return layers.map((layer) => ({ ...layer, segment: name }))
 }
-
-import type { LayerSpec, ModelSpec } from '@pouw/primitives'

@@ -1,3 +1,5 @@
+import type { LayerSpec } from '@pouw/primitives'
+
 /** One pre-norm block: x + attention(norm x), then that + mlp of its norm. A segment of its own. */
 export function transformerBlock(name: string, from: string, heads: number, width: number, causal: boolean, epsilon: number): LayerSpec[] {
   const segment = name
@@ -11,5 +13,3 @@ export function transformerBlock(name: string, from: string, heads: number, widt
     { id: `${name}.add2`, type: 'add', inputs: [`${name}.add1`, `${name}.down`], segment },
   ]
 }
-
-import type { LayerSpec } from '@pouw/primitives'

@@ -1,3 +1,6 @@
+import type { DeclaredModel } from '@pouw/primitives'
+import { sinusoids } from './sinusoids.ts'
+
 /** What is neither trained nor thrown away, before the first iteration, flat: running means +0, variances 1, tables of positions. */
 export function initialStates({ states, stateCount }: DeclaredModel): Float32Array {
   const values = new Float32Array(stateCount)
@@ -7,6 +10,3 @@ export function initialStates({ states, stateCount }: DeclaredModel): Float32Arr
   }
   return values
 }
-
-import type { DeclaredModel } from '@pouw/primitives'
-import { sinusoids } from './sinusoids.ts'

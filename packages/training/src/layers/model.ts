@@ -1,3 +1,5 @@
+import { type DeclaredModel, declareModel, type ModelSpec, type Tensor } from '@pouw/primitives'
+
 /** A checked spec and the place of each tensor in the flat parameter array. */
 export interface Model {
   readonly spec: ModelSpec
@@ -11,5 +13,3 @@ export function defineModel(spec: ModelSpec): Model {
   const declared = declareModel(spec)
   return { spec, params: declared.parameterCount, tensors: declared.parameters, declared }
 }
-
-import { type DeclaredModel, declareModel, type ModelSpec, type Tensor } from '@pouw/primitives'

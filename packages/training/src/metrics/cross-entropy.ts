@@ -1,4 +1,5 @@
-import { type BackendName, createArena, createBackend, createExecutable, createGraph, softmaxCrossEntropy } from '@pouw/tensor'
+import { type BackendName, createExecutable, createGraph, softmaxCrossEntropy } from '@pouw/tensor'
+import { exponentials } from './elementary.ts'
 import { classesOf, type Labels } from './rows.ts'
 
 /** Rows that one run of the kernel takes; rows do not know each other, so it has no effect on a result. */
@@ -46,11 +47,5 @@ export function crossEntropy(logits: Float32Array, labels: Labels, backend: Back
  */
 export function perplexity(meanCrossEntropy: number, backend: BackendName = 'wasm'): number {
   if (meanCrossEntropy < 0) throw new RangeError(`perplexity: expected an entropy of 0 or more, received ${meanCrossEntropy}`)
-  const arena = createArena()
-  const at = arena.take(16)
-  const { memory, kernels, close } = createBackend(backend, arena.bytes)
-  const value = new Float32Array(memory, at, 4).fill(meanCrossEntropy)
-  kernels.expArray(at, at, 4)
-  close()
-  return value[0]!
+  return exponentials(Float32Array.of(meanCrossEntropy), backend)[0]!
 }

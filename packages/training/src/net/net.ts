@@ -35,7 +35,7 @@ export interface Net {
    */
   loadBatch(features: Uint8Array | Float32Array, wanted: Uint8Array | Int32Array | Float32Array, scale: number): void
   /** The same for a model of tokens i32 `[rows, length]`. */
-  loadTokens(tokens: Int32Array, wanted: Int32Array | Float32Array): void
+  loadTokens(tokens: Uint8Array | Int32Array, wanted: Uint8Array | Int32Array | Float32Array): void
   /** The two words that dropout draws from in the next `backward`; zero at first. */
   setKey(low: number, high: number): void
   /** Forward pass, then the gradient of the SUM loss into `gradient` (spec 9.1 step 3). Running statistics move. */
