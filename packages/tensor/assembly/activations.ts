@@ -153,13 +153,31 @@ export function activateBackward(kind: u32, d: usize, v: usize, dx: usize, i: us
   }
 }
 
-/** Bytes [i, end) of value and slope of silu (kind 2) or gelu, from one exponential; either may lie where x does. */
-export function activateWithSlope(kind: u32, x: usize, y: usize, slope: usize, i: usize, end: usize): void {
+/** Numbers that go through each part of `activateWithSlope` before the next, and bytes of scratch for them. */
+const TOGETHER: usize = 256
+export const SLOPE_SCRATCH: usize = 16 * TOGETHER
+
+/**
+ * Bytes [i, end) of value and slope of silu (kind 2) or gelu, from one exponential; either may lie where x does.
+ *
+ * One number's operations wait for each other, some hundred in a row, and a processor sees few numbers ahead: so many numbers go through one part of them, then
+ * through the next, with what is between in `scratch`, four words a number.
+ */
+export function activateWithSlope(kind: u32, x: usize, y: usize, slope: usize, i: usize, end: usize, scratch: usize): void {
   const whole = i + ((end - i) & ~15)
-  if (kind == 2) {
-    for (; i < whole; i += 16) siluWithSlope4(v128.load(x + i), y + i, slope + i)
-  } else {
-    for (; i < whole; i += 16) geluWithSlope4(v128.load(x + i), y + i, slope + i)
+  while (i < whole) {
+    const stop = min(whole, i + 4 * TOGETHER)
+    if (kind == 2) for (let at = i, part = scratch; at < stop; at += 16, part += 64) siluArgument(v128.load(x + at), part)
+    else for (let at = i, part = scratch; at < stop; at += 16, part += 64) geluArgument(v128.load(x + at), part)
+    for (let at = i, part = scratch; at < stop; at += 16, part += 64) decayPart(part)
+    for (let part = scratch; i < stop; i += 16, part += 64) {
+      const t = v128.load(part, 16)
+      const s = v128.load(part, 32)
+      const power = power4(t)
+      const denominator = denominator4(power, s)
+      v128.store(y + i, scaled4(f32x4.div(v128.load(part), denominator), t, power))
+      v128.store(slope + i, scaled4(slopePart4(v128.load(part, 48), s, denominator), t, power))
+    }
   }
   for (; i < end; i += 4) {
     const v = v128.load32_splat(x + i)
@@ -168,34 +186,41 @@ export function activateWithSlope(kind: u32, x: usize, y: usize, slope: usize, i
   }
 }
 
+/** The number above its fraction, high and low of v, and x v', as `logistic4` and `logisticSlope4` take them. */
 // @ts-ignore: decorator
 @inline
-function siluWithSlope4(x: v128, y: usize, slope: usize): void {
+function siluArgument(x: v128, part: usize): void {
   const above = f32x4.pmax(x, kept(LEAST))
   const v = f32x4.pmin(above, kept(MOST))
-  storeBoth(above, v, v, v, f32x4.splat(0), y, slope)
+  storeFour(part, above, v, f32x4.splat(0), v)
 }
 
 // @ts-ignore: decorator
 @inline
-function geluWithSlope4(number: v128, y: usize, slope: usize): void {
+function geluArgument(number: v128, part: usize): void {
   const above = f32x4.pmax(number, kept(GELU_LEAST))
   const x = f32x4.pmin(above, kept(GELU_MOST))
   const z = f32x4.mul(x, x)
   const w = geluFactor4(z)
-  const high = geluHigh4(x, w)
-  const low = geluLow4(x, z, w)
-  storeBoth(above, geluSlope4(x, z), f32x4.add(high, low), high, low, y, slope)
+  storeFour(part, above, geluHigh4(x, w), geluLow4(x, z, w), geluSlope4(x, z))
 }
 
-/** `logistic4` and `logisticSlope4` of one argument. */
+/** In place of high and low: the turns of v and e^-r - 1. */
 // @ts-ignore: decorator
 @inline
-function storeBoth(number: v128, b: v128, v: v128, high: v128, low: v128, y: usize, slope: usize): void {
-  const t = turns4(v)
-  const s = decay4(t, high, low)
-  const power = power4(t)
-  const denominator = denominator4(power, s)
-  v128.store(y, scaled4(f32x4.div(number, denominator), t, power))
-  v128.store(slope, scaled4(slopePart4(b, s, denominator), t, power))
+function decayPart(part: usize): void {
+  const high = v128.load(part, 16)
+  const low = v128.load(part, 32)
+  const t = turns4(f32x4.add(high, low))
+  v128.store(part, t, 16)
+  v128.store(part, decay4(t, high, low), 32)
+}
+
+// @ts-ignore: decorator
+@inline
+function storeFour(to: usize, a: v128, b: v128, c: v128, d: v128): void {
+  v128.store(to, a)
+  v128.store(to, b, 16)
+  v128.store(to, c, 32)
+  v128.store(to, d, 48)
 }

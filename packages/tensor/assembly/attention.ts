@@ -1,7 +1,7 @@
 // Self-attention of one (sequence, head) after the other, so that scores stay in cache (docs/arithmetic/products.md, "Attention").
 
 import { roundBf16 } from './bf16'
-import { gemm, gemmInto, gemmScratchBytes } from './gemm'
+import { gemmPacked, gemmScratchBytes, packedBytes, packWhole } from './gemm'
 import { softmaxBackwardRows, softmaxRows } from './softmax-rows'
 import { share } from './threads'
 
@@ -18,7 +18,9 @@ export function attend(at: usize, thread: u32, threads: u32): void {
   const ldQkv = <usize>width * 12
   const ldY = <usize>width << 2
   const ldP = <usize>time << 2
-  const scratch = <usize>load<u32>(at, 36) + <usize>thread * gemmScratchBytes()
+  const scratch = <usize>load<u32>(at, 36) + <usize>thread * (gemmScratchBytes() + 2 * packedSquare(time, size))
+  const packedK = scratch + gemmScratchBytes()
+  const packedV = packedK + packedSquare(time, size)
   const step = rowsTogether(causal, time)
   const end = share(batch * heads, 1, thread + 1, threads)
   for (let unit = share(batch * heads, 1, thread, threads); unit < end; unit++) {
@@ -29,11 +31,13 @@ export function attend(at: usize, thread: u32, threads: u32): void {
     const v = k + ldY
     const p = <usize>load<u32>(at, 32) + <usize>unit * time * ldP
     const y = <usize>load<u32>(at, 28) + <usize>b * time * ldY + column
+    packWhole(time, size, k, ldQkv, true, packedK)
+    packWhole(size, time, v, ldQkv, false, packedV)
     for (let i0: u32 = 0; i0 < time; i0 += step) {
       const rows = min(step, time - i0)
       const seen = causal ? i0 + rows : time
       const block = p + <usize>i0 * ldP
-      gemm(rows, seen, size, q + <usize>i0 * ldQkv, ldQkv, true, k, ldQkv, true, block, ldP, scratch)
+      gemmPacked(rows, seen, 0, size, q + <usize>i0 * ldQkv, ldQkv, true, packedK, time, size, block, ldP, scratch)
       for (let i: u32 = 0; i < rows; i++) {
         const row = block + <usize>i * ldP
         const length = causal ? i0 + i + 1 : time
@@ -42,7 +46,7 @@ export function attend(at: usize, thread: u32, threads: u32): void {
         fillZeros(row + (<usize>length << 2), time - length)
       }
       if (rounded) roundBf16(block, block, rows * time)
-      gemm(rows, size, seen, block, ldP, true, v, ldQkv, false, y + <usize>i0 * ldY, ldY, scratch)
+      gemmPacked(rows, size, 0, seen, block, ldP, true, packedV, size, time, y + <usize>i0 * ldY, ldY, scratch)
     }
   }
 }
@@ -51,7 +55,14 @@ export function attend(at: usize, thread: u32, threads: u32): void {
 // @ts-ignore: decorator
 @inline
 function rowsTogether(causal: bool, time: u32): u32 {
-  return causal ? min(64, max(16, ((time >> 2) + 3) & ~3)) : time
+  return causal ? min(64, max(8, ((time >> 3) + 3) & ~3)) : time
+}
+
+/** Bytes of a packed operand, whether its columns are time or the head's. */
+// @ts-ignore: decorator
+@inline
+function packedSquare(time: u32, size: u32): usize {
+  return packedBytes(time, (size + 7) & ~7)
 }
 
 /** dqkv[b, t, 3 d] of dy[b, t, d], qkv and the probabilities. */
@@ -69,8 +80,10 @@ export function attendBackward(at: usize, thread: u32, threads: u32): void {
   const ldY = <usize>width << 2
   const ldP = <usize>time << 2
   const square = (<usize>time * ldP + 63) & ~63
-  const scratch = <usize>load<u32>(at, 40) + <usize>thread * (gemmScratchBytes() + square)
-  const scores = scratch + gemmScratchBytes()
+  const scratch = <usize>load<u32>(at, 40) + <usize>thread * (gemmScratchBytes() + 2 * packedSquare(time, size) + square)
+  const packed = scratch + gemmScratchBytes()
+  const second = packed + packedSquare(time, size)
+  const scores = second + packedSquare(time, size)
   const end = share(batch * heads, 1, thread + 1, threads)
   for (let unit = share(batch * heads, 1, thread, threads); unit < end; unit++) {
     const b = unit / heads
@@ -83,11 +96,13 @@ export function attendBackward(at: usize, thread: u32, threads: u32): void {
     const dv = dk + ldY
     const p = <usize>load<u32>(at, 32) + <usize>unit * time * ldP
     const dy = <usize>load<u32>(at, 28) + <usize>b * time * ldY + column
+    packWhole(time, size, v, ldQkv, true, packed)
+    packWhole(size, time, k, ldQkv, false, second)
     for (let i0: u32 = 0; i0 < time; i0 += step) {
       const rows = min(step, time - i0)
       const seen = causal ? i0 + rows : time
       const block = scores + <usize>i0 * ldP
-      gemm(rows, seen, size, dy + <usize>i0 * ldY, ldY, true, v, ldQkv, true, block, ldP, scratch)
+      gemmPacked(rows, seen, 0, size, dy + <usize>i0 * ldY, ldY, true, packed, time, size, block, ldP, scratch)
       for (let i: u32 = 0; i < rows; i++) {
         const row = block + <usize>i * ldP
         const length = causal ? i0 + i + 1 : time
@@ -96,22 +111,17 @@ export function attendBackward(at: usize, thread: u32, threads: u32): void {
         if (rounded) roundBf16(row, row, length)
         fillZeros(row + (<usize>length << 2), seen - length)
       }
-      gemm(rows, size, seen, block, ldP, true, k, ldQkv, false, dq + <usize>i0 * ldQkv, ldQkv, scratch)
+      gemmPacked(rows, size, 0, seen, block, ldP, true, second, size, time, dq + <usize>i0 * ldQkv, ldQkv, scratch)
     }
+    packWhole(size, time, dy, ldY, false, packed)
+    packWhole(size, time, q, ldQkv, false, second)
     for (let j0: u32 = 0; j0 < time; j0 += step) {
       const columns = min(step, time - j0)
       const first = causal ? j0 : 0
-      sumOverRows(columns, size, first, time, p + (<usize>j0 << 2), ldP, dy, ldY, dv + <usize>j0 * ldQkv, ldQkv, scratch)
-      sumOverRows(columns, size, first, time, scores + (<usize>j0 << 2), ldP, q, ldQkv, dk + <usize>j0 * ldQkv, ldQkv, scratch)
+      gemmPacked(columns, size, first, time, p + (<usize>j0 << 2), ldP, false, packed, size, time, dv + <usize>j0 * ldQkv, ldQkv, scratch)
+      gemmPacked(columns, size, first, time, scores + (<usize>j0 << 2), ldP, false, second, size, time, dk + <usize>j0 * ldQkv, ldQkv, scratch)
     }
   }
-}
-
-/** c[m, n] = sums over the rows [first, end) of a[row, m] b[row, n], in the chunks that begin at row 0. */
-function sumOverRows(m: u32, n: u32, first: u32, end: u32, a: usize, lda: usize, b: usize, ldb: usize, c: usize, ldc: usize, scratch: usize): void {
-  const next = min(end, (first & ~255) + 256)
-  gemm(m, n, next - first, a + <usize>first * lda, lda, false, b + <usize>first * ldb, ldb, false, c, ldc, scratch)
-  if (next < end) gemmInto(m, n, end - next, a + <usize>next * lda, lda, false, b + <usize>next * ldb, ldb, false, c, ldc, true, scratch)
 }
 
 function scaleRow(x: usize, scale: f32, n: u32): void {

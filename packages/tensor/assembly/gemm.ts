@@ -5,8 +5,8 @@
 // Blocks of m and n only choose which numbers lie in cache; the sum of one output never depends on them.
 
 const KC: u32 = 256 // Normative: one partial sum covers 256 consecutive k.
-const MC: u32 = 64 //  Free: A block, 64 KiB.
-const NC: u32 = 512 // Free: B block, 512 KiB.
+const MC: u32 = 32 // Free: A block, 32 KiB: with a panel of B it fits the first cache.
+const NC: u32 = 256 // Free: B block, 256 KiB.
 
 const B_BLOCK: usize = <usize>MC * KC * 4
 const TILE: usize = B_BLOCK + <usize>NC * KC * 4
@@ -40,9 +40,7 @@ export function gemm(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow: bool,
 
 /** The same, with `add` onto what C holds, as if its chunks were the next ones of one sum. */
 export function gemmInto(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow: bool, b: usize, ldb: usize, bByColumn: bool, c: usize, ldc: usize, add: bool, scratch: usize): void {
-  const blockA = scratch
   const blockB = scratch + B_BLOCK
-  const tile = scratch + TILE
   for (let j0: u32 = 0; j0 < n; j0 += NC) {
     const nc = min(NC, n - j0)
     for (let k0: u32 = 0; k0 < k; k0 += KC) {
@@ -50,21 +48,51 @@ export function gemmInto(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow: b
       packB(b, ldb, bByColumn, j0, nc, k0, kc, blockB)
       for (let i0: u32 = 0; i0 < m; i0 += MC) {
         const mc = min(MC, m - i0)
-        packA(a, lda, aByRow, i0, mc, k0, kc, blockA)
-        const origin = c + <usize>i0 * ldc + (<usize>j0 << 2)
-        for (let j: u32 = 0; j < nc; j += 8) {
-          const panelB = blockB + ((<usize>j * kc) << 2)
-          for (let i: u32 = 0; i < mc; i += 4) {
-            const panelA = blockA + ((<usize>i * kc) << 2)
-            const target = origin + <usize>i * ldc + (<usize>j << 2)
-            if (mc - i >= 4 && nc - j >= 8) {
-              multiplyTile(kc, panelA, panelB, target, ldc, add || k0 > 0)
-            } else {
-              multiplyTile(kc, panelA, panelB, tile, 32, false)
-              storePart(tile, target, ldc, min(4, mc - i), min(8, nc - j), add || k0 > 0)
-            }
-          }
-        }
+        packA(a, lda, aByRow, i0, mc, k0, kc, scratch)
+        multiplyPanels(mc, nc, kc, scratch, blockB, <usize>kc << 5, c + <usize>i0 * ldc + (<usize>j0 << 2), ldc, scratch + TILE, add || k0 > 0)
+      }
+    }
+  }
+}
+
+/** Bytes of a B[k,n] that is packed whole. */
+// @ts-ignore: decorator
+@inline
+export function packedBytes(n: u32, k: u32): usize {
+  return <usize>((n + 7) & ~7) * k << 2
+}
+
+/** Packs all of B[k,n], chunk of k by chunk, for products that share it. */
+export function packWhole(n: u32, k: u32, b: usize, ldb: usize, byColumn: bool, packed: usize): void {
+  for (let k0: u32 = 0; k0 < k; k0 += KC) packB(b, ldb, byColumn, 0, n, k0, min(KC, k - k0), packed + packedBytes(n, k0))
+}
+
+/** C[m,n] = the first n columns of a packed B[depth,width], summed over k in [from, end), in the chunks that begin at 0. */
+export function gemmPacked(m: u32, n: u32, from: u32, end: u32, a: usize, lda: usize, aByRow: bool, packed: usize, width: u32, depth: u32, c: usize, ldc: usize, scratch: usize): void {
+  for (let k0 = from; k0 < end; ) {
+    const chunk = k0 & ~(KC - 1)
+    const next = min(end, chunk + KC)
+    const panels = packed + packedBytes(width, chunk) + (<usize>(k0 - chunk) << 5)
+    for (let i0: u32 = 0; i0 < m; i0 += MC) {
+      const mc = min(MC, m - i0)
+      packA(a, lda, aByRow, i0, mc, k0, next - k0, scratch)
+      multiplyPanels(mc, n, next - k0, scratch, panels, <usize>min(KC, depth - chunk) << 5, c + <usize>i0 * ldc, ldc, scratch + TILE, k0 > from)
+    }
+    k0 = next
+  }
+}
+
+/** c[mc,nc] = (or +=) panels of A times panels of B, which lie `apart` bytes from one to the next. */
+function multiplyPanels(mc: u32, nc: u32, kc: u32, a: usize, b: usize, apart: usize, c: usize, ldc: usize, tile: usize, add: bool): void {
+  for (let j: u32 = 0; j < nc; j += 8, b += apart) {
+    for (let i: u32 = 0; i < mc; i += 4) {
+      const panelA = a + ((<usize>i * kc) << 2)
+      const target = c + <usize>i * ldc + (<usize>j << 2)
+      if (mc - i >= 4 && nc - j >= 8) {
+        multiplyTile(kc, panelA, b, target, ldc, add)
+      } else {
+        multiplyTile(kc, panelA, b, tile, 32, false)
+        storePart(tile, target, ldc, min(4, mc - i), min(8, nc - j), add)
       }
     }
   }

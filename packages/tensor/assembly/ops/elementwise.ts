@@ -1,4 +1,4 @@
-import { activate, activateBackward, activateWithSlope } from '../activations'
+import { activate, activateBackward, activateWithSlope, SLOPE_SCRATCH } from '../activations'
 import { roundBf16 } from '../bf16'
 import { channelSums } from '../channel-sums'
 import { scaleBytes, scaleFloats } from '../elementwise'
@@ -59,7 +59,7 @@ export function elementwise(code: u32, at: usize, thread: u32, threads: u32): vo
       break
     case 0x326:
     case 0x327:
-      activateWithSlope(code & 3, a, b, c, from, to)
+      activateWithSlope(code & 3, a, b, c, from, to, <usize>load<u32>(at, 16) + <usize>thread * SLOPE_SCRATCH)
       break
     case 0x328:
     case 0x329:

@@ -55,6 +55,9 @@ function activation(name: string, code: number, from: 'output' | 'input'): Op {
   }
 }
 
+/** `SLOPE_SCRATCH` of the kernels. */
+const slopeScratchBytes = 4096
+
 /** Value and slope; a gradient is then one product, the backward operation's own. */
 function withSlope(name: string, code: number): Op {
   return {
@@ -65,7 +68,8 @@ function withSlope(name: string, code: number): Op {
       return [{ shape: x!.shape }, { shape: x!.shape }]
     },
     gradient: (graph, { outputs: [, slope] }, [d]) => [multiply(graph, d!, slope!)],
-    words: ({ inputs: [x], outputs: [y, slope] }, { at }) => [sizeOf(y!.shape), at(x!), at(y!), at(slope!)],
+    scratchBytes: (_node, threads) => threads * slopeScratchBytes,
+    words: ({ inputs: [x], outputs: [y, slope] }, { at, scratch }) => [sizeOf(y!.shape), at(x!), at(y!), at(slope!), scratch],
     inPlace: [
       [0, 0],
       [1, 0],

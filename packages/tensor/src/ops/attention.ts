@@ -36,7 +36,8 @@ export const attentionOp: Op<Attributes> = {
   gradient: (graph, { inputs: [qkv], outputs: [, p], attributes }, [d]) => [
     graph.one(backwardOp, [operand(graph, d!), qkv!, p!], attributes),
   ],
-  scratchBytes: (_node, threads) => threads * gemmScratchBytes,
+  scratchBytes: ({ inputs: [qkv], attributes }, threads) =>
+    threads * (gemmScratchBytes + 2 * packedBytes(qkv!.shape[1]!, qkv!.shape[2]! / 3 / attributes.heads)),
   words: ({ inputs: [qkv], outputs: [y, p], attributes }, { at, scratch }) => [...sizes(y!, attributes), at(qkv!), at(y!), at(p!), scratch],
 }
 
@@ -44,9 +45,10 @@ const backwardOp: Op<Attributes> = {
   name: 'attention backward',
   code: 0x103,
   infer: ([, qkv]) => [{ shape: qkv!.shape }],
-  scratchBytes({ inputs: [d] }, threads) {
-    const time = d!.shape[1]!
-    return threads * (gemmScratchBytes + Math.ceil((4 * time * time) / 64) * 64)
+  scratchBytes({ inputs: [d], attributes }, threads) {
+    const [, time, width] = d!.shape
+    const scores = Math.ceil((4 * time! * time!) / 64) * 64
+    return threads * (gemmScratchBytes + 2 * packedBytes(time!, width! / attributes.heads) + scores)
   },
   words: ({ inputs: [d, qkv, p], outputs: [dqkv], attributes }, { at, scratch }) => [
     ...sizes(d!, attributes),
@@ -56,6 +58,11 @@ const backwardOp: Op<Attributes> = {
     at(dqkv!),
     scratch,
   ],
+}
+
+/** Bytes of an operand [time, head width] packed for products: both rounded up to whole panels. */
+function packedBytes(time: number, size: number): number {
+  return 4 * Math.ceil(time / 8) * 8 * Math.ceil(size / 8) * 8
 }
 
 function sizes({ shape: [batch, time, width] }: Value, { heads, causal, rounded }: Attributes): readonly number[] {

@@ -3,7 +3,7 @@ import { int8Matmul } from './int8.ts'
 import { operand } from './round-bf16.ts'
 
 /** Bytes of packing scratch for each thread; the kernels' `gemmScratchBytes` is held to it by a test. */
-export const gemmScratchBytes = (64 * 256 + 512 * 256) * 4 + 128
+export const gemmScratchBytes = (32 * 256 + 256 * 256) * 4 + 128
 
 /**
  * C[m,n] = A B over a grid of products; `kind` says how the operands are stored.
