@@ -18,6 +18,8 @@ const net = model({
     { id: 'conv1', type: 'conv2d', filters: 16, kernel: 3, padding: 1, activation: 'relu' },
     { id: 'conv2', type: 'conv2d', filters: 16, kernel: 3, padding: 1, activation: 'relu' },
     { id: 'pool', type: 'max-pool', kernel: 2 },
+    { id: 'rows', type: 'reshape', shape: [16, 36] },
+    { id: 'attention', type: 'attention', heads: 4, causal: true },
     { id: 'flat', type: 'flatten' },
     { id: 'hidden', nodes: 40, activation: 'gelu' },
     { id: 'output', nodes: 10 },

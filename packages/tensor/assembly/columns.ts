@@ -1,5 +1,7 @@
 // An image as a matrix: row (channel, ky, kx) and column (oy, ox) hold the number that the window at that place sees there.
 
+import { share } from './threads'
+
 /** Sizes of one convolution, 16 words of an instruction. */
 // @ts-ignore: decorator
 @inline
@@ -91,4 +93,24 @@ export function fromColumns(at: usize, columns: usize, channels: u32, x: usize):
       }
     }
   }
+}
+
+/** Words: the 16 sizes, x [images, channels, h, w], out [images, channels kh kw, oh ow]. Threads share images. */
+export function intoColumns(at: usize, thread: u32, threads: u32): void {
+  const end = share(word(at, 0), 1, thread + 1, threads)
+  for (let n = share(word(at, 0), 1, thread, threads); n < end; n++) toColumns(at, imageOf(at, 16, n), word(at, 1), matrixOf(at, 17, n))
+}
+
+/** Words: the 16 sizes, the matrices, the images that their numbers are added into. */
+export function outOfColumns(at: usize, thread: u32, threads: u32): void {
+  const end = share(word(at, 0), 1, thread + 1, threads)
+  for (let n = share(word(at, 0), 1, thread, threads); n < end; n++) fromColumns(at, matrixOf(at, 16, n), word(at, 1), imageOf(at, 17, n))
+}
+
+function imageOf(at: usize, place: usize, n: u32): usize {
+  return <usize>word(at, place) + ((<usize>n * word(at, 1) * word(at, 2) * word(at, 3)) << 2)
+}
+
+function matrixOf(at: usize, place: usize, n: u32): usize {
+  return <usize>word(at, place) + ((<usize>n * word(at, 1) * word(at, 5) * word(at, 6) * word(at, 7) * word(at, 8)) << 2)
 }

@@ -24,6 +24,8 @@ export interface OperationCase {
   readonly h?: number
   readonly tolerance?: number
   readonly seed?: number
+  /** The graph is one for a graphics processor, see `createGraph`. */
+  readonly direct?: boolean
   /** A profile that rounds is a staircase: its gradients are held to differences of the function that profile `f32` computes. */
   readonly smooth?: boolean
 }
@@ -38,7 +40,7 @@ export async function checkOperation(given: OperationCase): Promise<readonly Flo
   const random = seeded(seed)
   const data = operands.map((operand) => operand.data ?? Array.from({ length: sizeOf(operand.shape) }, () => random() * 2 - 1))
 
-  const graph = createGraph(profile)
+  const graph = createGraph(profile, { direct: given.direct ?? false })
   const inputs = operands.map((operand, i) => graph.input(`operand ${i}`, operand.shape, operand.dtype))
   const built = given.build(graph, ...inputs)
   const outputs: readonly Value[] = Array.isArray(built) ? built : [built as Value]

@@ -68,7 +68,9 @@ for (const { profile, name, shapes, build } of cases) {
     const seed = graph.input('seed', y.shape)
     const gradients = differentiate(graph, { seeds: new Map([[y, seed]]), wanted: operands })
     const keep = [y, ...gradients.values()]
-    const executables = [createExecutable(graph, { keep }), createGpuExecutable(graph, { keep, gpu: gpu! })]
+    let asked = 0
+    const counting: Gpu = { ...gpu!, product: (...given) => gpu!.product(...given).finally(() => asked++) }
+    const executables = [createExecutable(graph, { keep }), createGpuExecutable(graph, { keep, gpu: counting })]
     const [expected, found] = await Promise.all(
       executables.map(async (executable) => {
         const random = seeded(3)
@@ -80,6 +82,8 @@ for (const { profile, name, shapes, build } of cases) {
       }),
     )
     expect(found).toEqual(expected)
+    expect(asked).toBe(graph.nodes.filter(({ op }) => op.code === (profile === 'int8x' ? 0x803 : 0x101)).length)
+    expect(graph.nodes.filter(({ op }) => [0x102, 0x103, 0x201, 0x202, 0x203].includes(op.code))).toEqual([])
   })
 }
 

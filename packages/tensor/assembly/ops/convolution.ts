@@ -1,3 +1,4 @@
+import { intoColumns, outOfColumns } from '../columns'
 import { convolve, convolveInput, convolveWeight } from '../convolve'
 import { averagePool, maxPool, maxPoolBackward } from '../pooling'
 import { winograd } from '../winograd'
@@ -20,6 +21,12 @@ export function convolution(code: u32, at: usize, thread: u32, threads: u32): vo
       break
     case 0x205:
       winogradWeight(at, thread, threads)
+      break
+    case 0x206:
+      intoColumns(at, thread, threads)
+      break
+    case 0x207:
+      outOfColumns(at, thread, threads)
       break
     case 0x210:
       maxPool(at, thread, threads)

@@ -104,7 +104,7 @@ export interface Graph {
 const elementsMax = 2 ** 30
 
 export interface GraphOptions {
-  /** In profile `int8x`: convolutions stay products of matrices, for a device that is best at those. The same bits. Default false. */
+  /** For a device that makes products: in profile `int8x` convolutions, in `bf16x` also attention, are products of matrices in the graph. The same bits. Default false. */
   readonly direct?: boolean
 }
 

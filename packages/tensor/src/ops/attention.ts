@@ -1,4 +1,5 @@
 import { floatBits, type Graph, type Op, type Value } from '../graph/graph.ts'
+import { attentionByHeads } from './bf16-products.ts'
 import { int8Attention } from './int8-attention.ts'
 import { gemmScratchBytes } from './matmul.ts'
 import { operand } from './round-bf16.ts'
@@ -17,6 +18,10 @@ export function attention(graph: Graph, qkv: Value, { heads, causal }: { readonl
   if (graph.profile === 'int8x') {
     attentionOp.infer([qkv], { heads, causal })
     return int8Attention(graph, qkv, { heads, causal, scale: scaleOf(qkv.shape[2]! / 3, heads) })
+  }
+  if (graph.profile === 'bf16x' && graph.direct) {
+    attentionOp.infer([qkv], { heads, causal })
+    return attentionByHeads(graph, operand(graph, qkv), { heads, causal, scale: scaleOf(qkv.shape[2]! / 3, heads) })
   }
   const attributes = graph.profile === 'bf16x' ? { heads, causal, rounded: true } : { heads, causal }
   return graph.apply(attentionOp, [operand(graph, qkv)], attributes)[0]!

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { checkOperation } from '../../test/operation.ts'
+import { seeded } from '../../test/seeded.ts'
+import { differentiate } from '../autograd/differentiate.ts'
 import { createBackend } from '../backend.ts'
-import { createGraph, type Graph, type Value } from '../graph/graph.ts'
+import { createGraph, type Graph, sizeOf, type Value } from '../graph/graph.ts'
 import { createExecutable } from '../machine/executable.ts'
 import { roundBf16 } from '../reference/bf16.ts'
 import { attention } from './attention.ts'
@@ -80,6 +82,116 @@ const cases: [string, Parameters<typeof checkOperation>[0]][] = [
 test.each(cases)('%s: one set of bits, and gradients near those of f32', async (_name, given) => {
   // 2^-9 an operand, and sums of random signs.
   await checkOperation({ ...given, profile, smooth: true, tolerance: 0.03 })
+})
+
+const convolving = (options: Parameters<typeof conv2d>[3]) => (graph: Graph, x: Value, w: Value) => conv2d(graph, x, w, options)
+const attending = (heads: number, causal: boolean) => (graph: Graph, x: Value) => attention(graph, x, { heads, causal })
+
+test.each<[string, number[][], (graph: Graph, x: Value, w: Value) => Value]>([
+  [
+    'a convolution, groups and strides',
+    [
+      [3, 4, 6, 5],
+      [6, 2, 3, 3],
+    ],
+    convolving({ padding: [1, 1, 1, 1], stride: [2, 1], groups: 2 }),
+  ],
+  [
+    'a dilated one',
+    [
+      [2, 2, 9, 9],
+      [3, 2, 3, 2],
+    ],
+    convolving({ dilation: [2, 3], padding: [2, 0, 2, 3] }),
+  ],
+  [
+    'one of 1 x 1',
+    [
+      [2, 5, 4, 5],
+      [6, 5, 1, 1],
+    ],
+    convolving({}),
+  ],
+  [
+    'depthwise',
+    [
+      [2, 4, 5, 6],
+      [4, 1, 3, 3],
+    ],
+    convolving({ padding: [1, 1, 1, 1], groups: 4 }),
+  ],
+  [
+    'more images than parts',
+    [
+      [19, 2, 4, 4],
+      [3, 2, 3, 3],
+    ],
+    convolving({ padding: [1, 1, 1, 1] }),
+  ],
+  [
+    'more than 256 terms and places',
+    [
+      [2, 30, 17, 18],
+      [4, 30, 3, 3],
+    ],
+    convolving({ padding: [1, 1, 1, 1] }),
+  ],
+  [
+    'a weight whose images are one part',
+    [
+      [5, 90, 3, 3],
+      [90, 90, 3, 3],
+    ],
+    convolving({ padding: [1, 1, 1, 1] }),
+  ],
+  [
+    'so many images that they are not taken apart',
+    [
+      [260, 90, 3, 3],
+      [90, 90, 3, 3],
+    ],
+    convolving({}),
+  ],
+  ['causal attention', [[2, 21, 24]], attending(2, true)],
+  ['attention to all', [[2, 9, 36]], attending(3, false)],
+  ['attention over more than 256 places', [[1, 270, 12]], attending(1, true)],
+])('taken apart into products for a device, %s has the bits of its kernel', async (_name, shapes, build) => {
+  const run = async (direct: boolean) => {
+    const graph = createGraph(profile, { direct })
+    const operands = shapes.map((shape, i) => graph.input(`operand ${i}`, shape))
+    const y = build(graph, ...(operands as [Value, Value]))
+    const seed = graph.input('seed', y.shape)
+    const gradients = differentiate(graph, { seeds: new Map([[y, seed]]), wanted: operands })
+    const keep = [y, ...operands.map((value) => gradients.get(value)!)]
+    const executable = createExecutable(graph, { keep })
+    const random = seeded(8)
+    for (const value of [...operands, seed])
+      executable.f32(value).set(Float32Array.from({ length: sizeOf(value.shape) }, () => random() * 2 - 1))
+    executable.run()
+    return {
+      bits: keep.map((value) => Buffer.from(executable.f32(value).slice().buffer).toString('hex')),
+      kinds: graph.nodes.map(({ op }) => op.name),
+    }
+  }
+  const [kernel, apart] = [await run(false), await run(true)]
+  expect(apart.bits).toEqual(kernel.bits)
+  if (shapes[0]![0]! < 256) expect(apart.kinds).toContain('product grid')
+})
+
+test('matrices of images, back and forth: both backends, threads, gradients', async () => {
+  const given = {
+    operands: [{ shape: [3, 4, 6, 5] }, { shape: [6, 2, 3, 3] }],
+    build: convolving({ padding: [1, 1, 1, 1], stride: [2, 1], groups: 2 }),
+  }
+  await checkOperation({ ...given, profile, direct: true, smooth: true, tolerance: 0.03 })
+  await checkOperation({
+    operands: [{ shape: [2, 7, 24] }],
+    build: attending(2, true),
+    profile,
+    direct: true,
+    smooth: true,
+    tolerance: 0.03,
+  })
 })
 
 test('operands count as bf16: what is cut off changes nothing, and a fused multiply-add would give the same bits', () => {

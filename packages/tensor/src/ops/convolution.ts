@@ -1,4 +1,5 @@
 import { type Graph, type Node, type Op, type Shape, sizeOf, type Value } from '../graph/graph.ts'
+import { convolutionByColumns, fitsColumns } from './bf16-products.ts'
 import { type ConvolutionAttributes, convolutionSizes, convolvedShape } from './convolution-shape.ts'
 import { int8Convolution } from './int8-convolution.ts'
 import { gemmScratchBytes } from './matmul.ts'
@@ -30,7 +31,12 @@ export function conv2d(graph: Graph, x: Value, w: Value, options: ConvolutionOpt
     expectDType('conv2d', x, 'f32')
     return winograd(graph, x, w, padding)
   }
-  return graph.one(convolutionOp, [operand(graph, x), operand(graph, w)], attributes)
+  const [image, weight] = [operand(graph, x), operand(graph, w)]
+  if (graph.profile === 'bf16x' && graph.direct && x.shape.length === 4 && w.shape.length === 4) {
+    const count = parts(x.shape, w.shape)
+    if (fitsColumns(x.shape[0]!, count)) return convolutionByColumns(graph, image, weight, attributes, count)
+  }
+  return graph.one(convolutionOp, [image, weight], attributes)
 }
 
 /** Weight gradients below this size are summed in parts of images, so that threads can share them. */

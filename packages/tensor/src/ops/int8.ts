@@ -1,4 +1,5 @@
 import { expectShape, type Graph, type Op, type Shape, sizeOf, type Value } from '../graph/graph.ts'
+import { type Grid, type GridAttributes, gridAttributes, gridWords } from './product-grid.ts'
 import { expectDType } from './rows.ts'
 
 /** An operand of products in profile `int8x`: numbers -127 to 127 of one unit, a power of two. docs/arithmetic/int8x.md */
@@ -50,62 +51,24 @@ export function quantized(graph: Graph, x: Value, drawn = false): Quantized {
   return { numbers: graph.one(quantizeOp, inputs, { stream }), largest }
 }
 
-/** A grid of products of int8 matrices, outer x inner; steps count numbers of the operand. */
-export interface Grid {
-  /** nt: A [m,k], B [n,k]; nn: A [m,k], B [k,n]; tn: A [k,m], B [k,n]. */
-  readonly kind: 'nt' | 'nn' | 'tn'
-  readonly m: number
-  readonly n: number
-  readonly k: number
-  /** Row lengths, default: those of whole matrices. */
-  readonly lda?: number
-  readonly ldb?: number
-  readonly ldc?: number
-  /** Where A and B begin. */
-  readonly offsets?: readonly [a: number, b: number]
-  readonly outer?: number
-  readonly inner?: number
-  /** [a outer, a inner, b outer, b inner, c outer, c inner] */
-  readonly steps?: readonly [number, number, number, number, number, number]
-  /** Products along outer are added up. */
-  readonly sum?: boolean
-}
-
-type GridAttributes = {
-  readonly kind: 'nt' | 'nn' | 'tn'
-  readonly sizes: readonly number[]
-  readonly steps: readonly number[]
-  readonly sum: boolean
-  readonly shape: Shape
-}
-
-const KINDS = { nt: 0, nn: 1, tn: 2 } as const
-
 /** C i32 = A B, sums exact; order-free, so Freivalds' check and any hardware agree. */
 export const int8ProductOp: Op<GridAttributes> = {
   name: 'int8 product',
   code: 0x803,
   infer: (_inputs, { shape }) => [{ shape, dtype: 'i32' }],
   scratchBytes: (_node, threads) => threads * int8ScratchBytes,
-  words({ inputs: [a, b], outputs: [c], attributes: { kind, sizes, steps, sum } }, { at, scratch }) {
-    const [m, n, k, lda, ldb, ldc, aOffset, bOffset, outer, inner] = sizes as [number, ...number[]]
-    const [ao, ai, bo, bi, co, ci] = steps as [number, number, number, number, number, number]
-    return [
-      ...[KINDS[kind], m, n!, k!, at(a!) + aOffset!, lda!, at(b!) + bOffset!, ldb!, at(c!), 4 * ldc!, scratch, outer!, inner!],
-      ...[ao, ai, bo, bi, 4 * co, 4 * ci, sum ? 1 : 0],
-    ]
-  },
+  words: ({ inputs: [a, b], outputs: [c], attributes }, { at, scratch }) => [
+    ...gridWords(attributes, 1, [at(a!), at(b!), at(c!), scratch]),
+    attributes.sum ? 1 : 0,
+  ],
 }
 
 /** @throws RangeError for sums so long that 32 bits might not hold them */
 export function int8Product(graph: Graph, a: Quantized, b: Quantized, shape: Shape, grid: Grid): Value {
-  const { kind, m, n, k, outer = 1, inner = 1, sum = false, offsets = [0, 0], steps = [0, 0, 0, 0, 0, 0] } = grid
-  const terms = k * (sum ? outer : 1)
+  const terms = grid.k * (grid.sum ? (grid.outer ?? 1) : 1)
   if (terms > int8TermsMax)
     throw new RangeError(`int8x: expected sums of at most ${int8TermsMax} products, received ${terms}: a smaller batch fits`)
-  const { lda = kind === 'tn' ? m : k, ldb = kind === 'nt' ? k : n, ldc = n } = grid
-  const sizes = [m, n, k, lda, ldb, ldc, ...offsets, outer, inner]
-  return graph.one(int8ProductOp, [a.numbers, b.numbers], { kind, sizes, steps, sum, shape })
+  return graph.one(int8ProductOp, [a.numbers, b.numbers], gridAttributes(shape, grid))
 }
 
 /** y = fl(fl(fl(c) 2^h) 2^(e - h)), e the sum of the exponents of both units, h = floor(e / 2); NaN everywhere if an operand was not finite. */

@@ -41,7 +41,7 @@ export function finite(graph: Graph, x: Value): Value {
 
 /** Elements of one part of `sumAll`, and rows of one part of `columnSums`; shapes decide the parts, threads only share them. */
 const partElements = 2 ** 20
-const partRows = 256
+export const partRows = 256
 
 export const sumAllOp: Op = {
   name: 'sum',

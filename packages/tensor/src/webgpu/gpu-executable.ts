@@ -8,8 +8,8 @@ import { runOnGpu } from './run-on-gpu.ts'
 export type GpuExecutable = Omit<Executable, 'run'> & { run(): Promise<void> }
 
 /**
- * A graph with its products on a graphics processor, as `runOnGpu` says; the bits of `createExecutable`. Make a graph of profile `int8x` `direct`, or its convolutions
- * are no products.
+ * A graph with its products on a graphics processor, as `runOnGpu` says; the bits of `createExecutable`. Make the graph `direct`, or its convolutions, and in profile
+ * `bf16x` its attention, are no products.
  *
  * @throws RangeError if the device was opened for another profile, or the memory does not fit
  */

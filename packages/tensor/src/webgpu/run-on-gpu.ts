@@ -2,6 +2,7 @@ import { type Node, type Profile, sizeOf, type Value } from '../graph/graph.ts'
 import type { Backend } from '../kernels.ts'
 import { int8ProductOp } from '../ops/int8.ts'
 import { matmulOp, productExtents } from '../ops/matmul.ts'
+import type { GridAttributes } from '../ops/product-grid.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Gpu, GpuProduct } from './gpu.ts'
 
@@ -18,7 +19,7 @@ export interface GpuProgram {
 const lost = new WeakSet<Gpu>()
 
 /**
- * Runs a program with its products on a graphics processor and all else in WebAssembly, to the same bits: all products of profile `int8x`, the dense ones of `bf16x`. A
+ * Runs a program with its products on a graphics processor and all else in WebAssembly, to the same bits. A
  * device that is lost is said to `log` once, and WebAssembly goes on alone. Products of bf16 numbers that are not all finite are WebAssembly's too, since a device may
  * take it that there are none such.
  *
@@ -56,7 +57,7 @@ export async function runOnGpu(
     const [a, b] = inputs as [Value, Value]
     const c = outputs[0]!
     if (profile === 'bf16x' && [a, b].some((value) => kernels.allFinite(at(value), sizeOf(value.shape)) === 0)) return false
-    const asked = profile === 'int8x' ? integerProduct(attributes as never) : denseProduct(a, b, attributes as never)
+    const asked = 'sizes' in attributes ? gridProduct(attributes as never) : denseProduct(a, b, attributes as never)
     try {
       new Uint32Array(memory, at(c), sizeOf(c.shape)).set(await gpu.product(asked, numbers(a), numbers(b), sizeOf(c.shape)))
       return true
@@ -75,17 +76,7 @@ export async function runOnGpu(
 const KINDS = { nt: 0, nn: 1, tn: 2 } as const
 type Kind = keyof typeof KINDS
 
-function integerProduct({
-  kind,
-  sizes,
-  steps,
-  sum,
-}: {
-  readonly kind: Kind
-  readonly sizes: readonly number[]
-  readonly steps: readonly number[]
-  readonly sum: boolean
-}): GpuProduct {
+function gridProduct({ kind, sizes, steps, sum }: GridAttributes): GpuProduct {
   const [m, n, k, lda, ldb, ldc, a, b, outer, inner] = sizes as [
     number,
     number,

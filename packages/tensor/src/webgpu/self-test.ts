@@ -5,33 +5,35 @@ import type { Gpu, GpuNumbers, GpuProduct } from './gpu.ts'
 
 const whole = { outer: 1, inner: 1, steps: [0, 0, 0, 0, 0, 0], sum: false, offsets: [0, 0] } as const
 
+/** Two sequences of three heads of width 4 in rows of 36, queries against keys. */
+const HEADS: readonly [GpuProduct, number, number, number] = [
+  {
+    kind: 0,
+    m: 7,
+    n: 7,
+    k: 4,
+    lda: 36,
+    ldb: 36,
+    ldc: 7,
+    outer: 2,
+    inner: 3,
+    steps: [252, 4, 252, 4, 147, 49],
+    sum: false,
+    offsets: [0, 12],
+  },
+  504,
+  504,
+  294,
+]
+
 /** Products of every kind: sizes that fill tiles and such that do not, grids, sums along a grid, parts of larger matrices, and the longest sum there is. */
-const PRODUCTS: readonly (readonly [product: GpuProduct, a: number, b: number, c: number])[] = [
+const INT8_PRODUCTS: readonly (readonly [product: GpuProduct, a: number, b: number, c: number])[] = [
   [{ ...whole, kind: 0, m: 1, n: 1, k: 1, lda: 1, ldb: 1, ldc: 1 }, 1, 1, 1],
   [{ ...whole, kind: 0, m: 37, n: 21, k: 65, lda: 65, ldb: 65, ldc: 21 }, 37 * 65, 21 * 65, 37 * 21],
   [{ ...whole, kind: 1, m: 16, n: 48, k: 33, lda: 33, ldb: 48, ldc: 48 }, 16 * 33, 33 * 48, 16 * 48],
   [{ ...whole, kind: 2, m: 19, n: 5, k: 70, lda: 19, ldb: 5, ldc: 5 }, 70 * 19, 70 * 5, 19 * 5],
   [{ ...whole, kind: 0, m: 2, n: 3, k: 133_144, lda: 133_144, ldb: 133_144, ldc: 3 }, 2 * 133_144, 3 * 133_144, 6],
-  // Two sequences of three heads of width 4 in rows of 36, queries against keys.
-  [
-    {
-      kind: 0,
-      m: 7,
-      n: 7,
-      k: 4,
-      lda: 36,
-      ldb: 36,
-      ldc: 7,
-      outer: 2,
-      inner: 3,
-      steps: [252, 4, 252, 4, 147, 49],
-      sum: false,
-      offsets: [0, 12],
-    },
-    504,
-    504,
-    294,
-  ],
+  HEADS,
   // A convolution's weight gradient: five images, two groups.
   [
     {
@@ -54,13 +56,73 @@ const PRODUCTS: readonly (readonly [product: GpuProduct, a: number, b: number, c
   ],
 ]
 
-/** Dense products of all kinds: within a chunk of 256 terms, over its end, over several. */
-const DENSE: typeof PRODUCTS = [
+/** Products of all kinds: within a chunk of 256 terms, over its end, over several; grids of heads and of images. */
+const BF16_PRODUCTS: typeof INT8_PRODUCTS = [
   [{ ...whole, kind: 0, m: 1, n: 1, k: 1, lda: 1, ldb: 1, ldc: 1 }, 1, 1, 1],
   [{ ...whole, kind: 0, m: 37, n: 21, k: 65, lda: 65, ldb: 65, ldc: 21 }, 37 * 65, 21 * 65, 37 * 21],
   [{ ...whole, kind: 1, m: 16, n: 48, k: 257, lda: 257, ldb: 48, ldc: 48 }, 16 * 257, 257 * 48, 16 * 48],
   [{ ...whole, kind: 2, m: 19, n: 5, k: 256, lda: 19, ldb: 5, ldc: 5 }, 256 * 19, 256 * 5, 19 * 5],
   [{ ...whole, kind: 0, m: 9, n: 18, k: 1031, lda: 1031, ldb: 1031, ldc: 18 }, 9 * 1031, 18 * 1031, 9 * 18],
+  HEADS,
+  // Probabilities of the same heads, transposed, times rows.
+  [
+    {
+      kind: 2,
+      m: 7,
+      n: 4,
+      k: 7,
+      lda: 7,
+      ldb: 12,
+      ldc: 12,
+      outer: 2,
+      inner: 3,
+      steps: [147, 49, 84, 4, 84, 4],
+      sum: false,
+      offsets: [0, 0],
+    },
+    294,
+    168,
+    168,
+  ],
+  // Three images of two groups: a weight times columns of more than 256 terms, and each image's weight gradient.
+  [
+    {
+      kind: 1,
+      m: 3,
+      n: 20,
+      k: 270,
+      lda: 270,
+      ldb: 20,
+      ldc: 20,
+      outer: 3,
+      inner: 2,
+      steps: [0, 810, 10_800, 5_400, 120, 60],
+      sum: false,
+      offsets: [0, 0],
+    },
+    1620,
+    32_400,
+    360,
+  ],
+  [
+    {
+      kind: 0,
+      m: 3,
+      n: 18,
+      k: 25,
+      lda: 25,
+      ldb: 25,
+      ldc: 18,
+      outer: 2,
+      inner: 2,
+      steps: [150, 75, 900, 450, 108, 54],
+      sum: false,
+      offsets: [150, 900],
+    },
+    450,
+    2700,
+    216,
+  ],
 ]
 
 type Draw = (word: number, left: boolean) => number
@@ -90,7 +152,7 @@ const BF16: readonly Draw[] = [
  */
 export async function selfTest(gpu: Gpu): Promise<string | undefined> {
   const integers = gpu.profile === 'int8x'
-  for (const [i, [product, aSize, bSize, cSize]] of (integers ? PRODUCTS : DENSE).entries()) {
+  for (const [i, [product, aSize, bSize, cSize]] of (integers ? INT8_PRODUCTS : BF16_PRODUCTS).entries()) {
     for (const [kind, draw] of (integers ? INTEGERS : BF16).entries()) {
       const numbers = (size: number, seed: number): GpuNumbers => {
         const drawn = (_: unknown, at: number) => draw(scramble(at ^ scramble(seed + i)), seed === 1)

@@ -21,7 +21,7 @@ export interface NetOptions {
   readonly alone?: boolean
   /** For somebody who only asks the model: a net alone without gradients and what is kept for them. */
   readonly inference?: boolean
-  /** Convolutions of profile `int8x` stay products of matrices, for `backwardOn`. The same bits. */
+  /** For `backwardOn`: a graph whose products a graphics processor can make, see `createGraph`. The same bits. */
   readonly direct?: boolean
   /** Forget what segments computed and compute it again on the way back: less memory, the same bits. */
   readonly checkpoint?: boolean

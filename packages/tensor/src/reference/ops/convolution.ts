@@ -8,6 +8,7 @@ const fl = Math.fround
 /** Family 2. */
 export function convolution(code: number, args: Uint32Array, memory: ReferenceMemory): void {
   if (code >= 0x210) return pool(code, args, memory)
+  if (code === 0x206 || code === 0x207) return columnsOf(code, args, memory)
   if (code >= 0x204) return winograd(code, args, memory)
   const { images, h, w, kh, kw, oh, ow, groups, parts, ...given } = sizesOf(args)
   const [channels, filters, places] = [given.channels / groups, given.filters / groups, oh * ow]
@@ -50,6 +51,19 @@ export function convolution(code: number, args: Uint32Array, memory: ReferenceMe
         fromColumns(args, columns, channels, image(n, g))
       }
     }
+  }
+}
+
+/** Images as matrices (0x206), and back (0x207); the addresses are the words after the sizes. */
+function columnsOf(code: number, args: Uint32Array, memory: ReferenceMemory): void {
+  const { images, channels, h, w, kh, kw, oh, ow } = sizesOf(args)
+  const [plane, matrix] = [channels * h * w, channels * kh * kw * oh * ow]
+  const [from, to] = [args[16]!, args[17]!]
+  for (let n = 0; n < images; n++) {
+    const image = memory.f32((code === 0x206 ? from : to) + 4 * n * plane, plane)
+    const columns = memory.f32((code === 0x206 ? to : from) + 4 * n * matrix, matrix)
+    if (code === 0x206) toColumns(args, image, channels, columns)
+    else fromColumns(args, columns, channels, image)
   }
 }
 
