@@ -3,126 +3,58 @@ import { scramble } from '../reference/bf16.ts'
 import { bitsFloat } from '../reference/memory.ts'
 import type { Gpu, GpuNumbers, GpuProduct } from './gpu.ts'
 
-const whole = { outer: 1, inner: 1, steps: [0, 0, 0, 0, 0, 0], sum: false, offsets: [0, 0] } as const
+/** A product with how many numbers its operands and its result have. */
+type Tried = readonly [product: GpuProduct, a: number, b: number, c: number]
+type Three = readonly [number, number, number]
+
+/** One product of whole matrices. */
+function whole(kind: GpuProduct['kind'], [m, n, k]: Three): Tried {
+  const [lda, ldb] = [kind === 2 ? m : k, kind === 0 ? k : n]
+  const product = { kind, m, n, k, lda, ldb, ldc: n, outer: 1, inner: 1, steps: [0, 0, 0, 0, 0, 0], sum: false, offsets: [0, 0] } as const
+  return [product, m * k, n * k, m * n]
+}
+
+/** Several along outer and inner, from rows of these lengths. */
+function grid(
+  kind: GpuProduct['kind'],
+  [m, n, k]: Three,
+  [lda, ldb, ldc]: Three,
+  [outer, inner]: readonly [number, number],
+  steps: readonly number[],
+  sizes: Three,
+  { offsets = [0, 0], sum = false }: Partial<Pick<GpuProduct, 'offsets' | 'sum'>> = {},
+): Tried {
+  return [{ kind, m, n, k, lda, ldb, ldc, outer, inner, steps, sum, offsets }, ...sizes]
+}
 
 /** Two sequences of three heads of width 4 in rows of 36, queries against keys. */
-const HEADS: readonly [GpuProduct, number, number, number] = [
-  {
-    kind: 0,
-    m: 7,
-    n: 7,
-    k: 4,
-    lda: 36,
-    ldb: 36,
-    ldc: 7,
-    outer: 2,
-    inner: 3,
-    steps: [252, 4, 252, 4, 147, 49],
-    sum: false,
-    offsets: [0, 12],
-  },
-  504,
-  504,
-  294,
-]
+const HEADS = grid(0, [7, 7, 4], [36, 36, 7], [2, 3], [252, 4, 252, 4, 147, 49], [504, 504, 294], { offsets: [0, 12] })
 
 /** Products of every kind: sizes that fill tiles and such that do not, grids, sums along a grid, parts of larger matrices, and the longest sum there is. */
-const INT8_PRODUCTS: readonly (readonly [product: GpuProduct, a: number, b: number, c: number])[] = [
-  [{ ...whole, kind: 0, m: 1, n: 1, k: 1, lda: 1, ldb: 1, ldc: 1 }, 1, 1, 1],
-  [{ ...whole, kind: 0, m: 37, n: 21, k: 65, lda: 65, ldb: 65, ldc: 21 }, 37 * 65, 21 * 65, 37 * 21],
-  [{ ...whole, kind: 1, m: 16, n: 48, k: 33, lda: 33, ldb: 48, ldc: 48 }, 16 * 33, 33 * 48, 16 * 48],
-  [{ ...whole, kind: 2, m: 19, n: 5, k: 70, lda: 19, ldb: 5, ldc: 5 }, 70 * 19, 70 * 5, 19 * 5],
-  [{ ...whole, kind: 0, m: 2, n: 3, k: 133_144, lda: 133_144, ldb: 133_144, ldc: 3 }, 2 * 133_144, 3 * 133_144, 6],
+const INT8_PRODUCTS: readonly Tried[] = [
+  whole(0, [1, 1, 1]),
+  whole(0, [37, 21, 65]),
+  whole(1, [16, 48, 33]),
+  whole(2, [19, 5, 70]),
+  whole(0, [2, 3, 133_144]),
   HEADS,
   // A convolution's weight gradient: five images, two groups.
-  [
-    {
-      kind: 0,
-      m: 3,
-      n: 18,
-      k: 25,
-      lda: 25,
-      ldb: 25,
-      ldc: 18,
-      outer: 5,
-      inner: 2,
-      steps: [150, 75, 900, 450, 0, 54],
-      sum: true,
-      offsets: [0, 0],
-    },
-    750,
-    4500,
-    108,
-  ],
+  grid(0, [3, 18, 25], [25, 25, 18], [5, 2], [150, 75, 900, 450, 0, 54], [750, 4500, 108], { sum: true }),
 ]
 
 /** Products of all kinds: within a chunk of 256 terms, over its end, over several; grids of heads and of images. */
-const BF16_PRODUCTS: typeof INT8_PRODUCTS = [
-  [{ ...whole, kind: 0, m: 1, n: 1, k: 1, lda: 1, ldb: 1, ldc: 1 }, 1, 1, 1],
-  [{ ...whole, kind: 0, m: 37, n: 21, k: 65, lda: 65, ldb: 65, ldc: 21 }, 37 * 65, 21 * 65, 37 * 21],
-  [{ ...whole, kind: 1, m: 16, n: 48, k: 257, lda: 257, ldb: 48, ldc: 48 }, 16 * 257, 257 * 48, 16 * 48],
-  [{ ...whole, kind: 2, m: 19, n: 5, k: 256, lda: 19, ldb: 5, ldc: 5 }, 256 * 19, 256 * 5, 19 * 5],
-  [{ ...whole, kind: 0, m: 9, n: 18, k: 1031, lda: 1031, ldb: 1031, ldc: 18 }, 9 * 1031, 18 * 1031, 9 * 18],
+const BF16_PRODUCTS: readonly Tried[] = [
+  whole(0, [1, 1, 1]),
+  whole(0, [37, 21, 65]),
+  whole(1, [16, 48, 257]),
+  whole(2, [19, 5, 256]),
+  whole(0, [9, 18, 1031]),
   HEADS,
   // Probabilities of the same heads, transposed, times rows.
-  [
-    {
-      kind: 2,
-      m: 7,
-      n: 4,
-      k: 7,
-      lda: 7,
-      ldb: 12,
-      ldc: 12,
-      outer: 2,
-      inner: 3,
-      steps: [147, 49, 84, 4, 84, 4],
-      sum: false,
-      offsets: [0, 0],
-    },
-    294,
-    168,
-    168,
-  ],
-  // Three images of two groups: a weight times columns of more than 256 terms, and each image's weight gradient.
-  [
-    {
-      kind: 1,
-      m: 3,
-      n: 20,
-      k: 270,
-      lda: 270,
-      ldb: 20,
-      ldc: 20,
-      outer: 3,
-      inner: 2,
-      steps: [0, 810, 10_800, 5_400, 120, 60],
-      sum: false,
-      offsets: [0, 0],
-    },
-    1620,
-    32_400,
-    360,
-  ],
-  [
-    {
-      kind: 0,
-      m: 3,
-      n: 18,
-      k: 25,
-      lda: 25,
-      ldb: 25,
-      ldc: 18,
-      outer: 2,
-      inner: 2,
-      steps: [150, 75, 900, 450, 108, 54],
-      sum: false,
-      offsets: [150, 900],
-    },
-    450,
-    2700,
-    216,
-  ],
+  grid(2, [7, 4, 7], [7, 12, 12], [2, 3], [147, 49, 84, 4, 84, 4], [294, 168, 168]),
+  // Three images of two groups: a weight times columns of more than 256 terms, and the weight gradients of the second and third.
+  grid(1, [3, 20, 270], [270, 20, 20], [3, 2], [0, 810, 10_800, 5_400, 120, 60], [1620, 32_400, 360]),
+  grid(0, [3, 18, 25], [25, 25, 18], [2, 2], [150, 75, 900, 450, 108, 54], [450, 2700, 216], { offsets: [150, 900] }),
 ]
 
 type Draw = (word: number, left: boolean) => number
