@@ -89,6 +89,7 @@ async function gemmRows({ quick, say }: TopicOptions): Promise<Row[]> {
       row(`gemm n=${n}`, median(speeds.ours), 'GFLOP/s', { baseline: median(speeds.theirs) }),
       ...ratioRows(`gemm n=${n}: share of the 128-bit peak`, summary(toPeak), { atLeast: OF_THE_PEAK }),
       ...ratioRows(`gemm n=${n}: speed over tfjs-wasm`, summary(toTheirs), { atLeast: GEMM_TO_TFJS }),
+      row(`gemm n=${n}: the peak itself over tfjs-wasm`, median(toTheirs.map((ratio, i) => ratio / toPeak[i]!)), 'x'),
     )
   }
   return [row('peak of 128-bit multiply-then-add', peak.gflops(), 'GFLOP/s'), ...rows]
