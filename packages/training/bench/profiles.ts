@@ -1,6 +1,6 @@
 /**
- * Test accuracy of one miner by dead reckoning in profile `f32`, with `bf16x`'s products alone (weights and residual binary32), and in `bf16x`: the
- * figures of docs/arithmetic/bf16x.md.
+ * Test accuracy of one miner by dead reckoning in profile `f32`, with `bf16x`'s products alone (weights and residual binary32), in `bf16x` and in `int8x`: the
+ * figures of docs/arithmetic/bf16x.md and int8x.md.
  *
  *   node packages/training/bench/profiles.ts --net cnn --data /usr/share/datasets/fashion-mnist --epochs 3 --seeds 3
  *
@@ -38,7 +38,7 @@ const rules: StepRules = {
   answerScale: 1,
   plain: true,
 }
-const variants = ['f32', 'products alone', 'bf16x'] as const
+const variants = ['f32', 'products alone', 'bf16x', 'int8x'] as const
 
 const names = variants.map((name) => name.padStart(14)).join('')
 console.log(
@@ -53,7 +53,7 @@ for (let seed = 1; seed <= Number(values.seeds); seed++) {
 console.log(`mean${sums.map((accuracy) => (100 * accuracy).toFixed(2).padStart(14)).join('')}`)
 
 function run(variant: (typeof variants)[number], seed: number): number {
-  const net = createNet(trained, batch, { profile: variant === 'f32' ? 'f32' : 'bf16x' })
+  const net = createNet(trained, batch, { profile: variant === 'products alone' ? 'bf16x' : variant })
   net.weights.set(initXavier(trained, sha256(utf8(`seed ${seed}`)), Math.fround(2.24)))
   const settle = variant === 'bf16x' ? net.settle : () => {}
   settle(seed, ~seed >>> 0)
