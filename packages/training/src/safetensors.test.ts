@@ -1,9 +1,16 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { id, smallTask, TASK } from '../test/small-task.ts'
-import { initialWeights } from './model.ts'
+import { generalTask, id, smallTask, TASK } from '../test/small-task.ts'
+import { evaluate } from './evaluation.ts'
+import { exportOnnx } from './exchange/export-onnx.ts'
+import { importOnnx } from './exchange/import-onnx.ts'
+import { loadModel } from './exchange/model-file.ts'
+import { predictedClasses } from './metrics/classification.ts'
+import { initialModel, initialWeights } from './model.ts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
 import { modelHash } from './state-bytes.ts'
+import { syntheticData } from './synthetic.ts'
+import { predict } from './train/predict.ts'
 
 const TICKET = id('ticket')
 const task = smallTask()
@@ -16,7 +23,7 @@ test('the bytes are those of the published format: length, header padded to 8, t
   const length = Number(view.getBigUint64(0, true))
   expect(length % 8).toBe(0)
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)))
-  expect(Object.keys(header)).toEqual(['__metadata__', 'layers.0.bias', 'layers.0.weight', 'layers.1.bias', 'layers.1.weight'])
+  expect(Object.keys(header)).toEqual(['__metadata__', 'layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias'])
   expect(header['layers.0.weight']).toEqual({ data_offsets: [0, 2080], dtype: 'F32', shape: [13, 40] })
   expect(header['layers.0.bias']).toEqual({ data_offsets: [2080, 2132], dtype: 'F32', shape: [13] })
   expect(header['layers.1.weight']).toEqual({ data_offsets: [2132, 2392], dtype: 'F32', shape: [5, 13] })
@@ -52,6 +59,24 @@ test('what was written is read back, and hashes to the same model', () => {
     ),
     { numRuns: 60 },
   )
+})
+
+test('a bought model is loaded as any other, predicts as it did, and goes on to ONNX', () => {
+  const general = generalTask()
+  for (const document of [task, general]) {
+    const weights = initialModel(document)
+    const loaded = loadModel(encodeSafetensors(document, { taskId: TASK, ticketId: TICKET, sequence: 9, weights }))
+    expect(Float32Array.of(...loaded.weights, ...loaded.statistics)).toEqual(weights)
+    expect(loaded.profile).toBe(document.profile)
+    const { features, labels } = syntheticData(document)
+    const share =
+      predictedClasses(predict(loaded, features, { scale: document.ml.dataset.scale }), 5).filter((one, i) => one === labels[i]).length /
+      labels.length
+    const segment = { count: labels.length, features, labels }
+    expect(Math.fround(share)).toBe(evaluate(document, weights, [segment]).accuracy)
+    const file = exportOnnx(loaded.model, { weights: loaded.weights, states: loaded.statistics })
+    expect(importOnnx(file).weights).toEqual(loaded.weights)
+  }
 })
 
 test('bytes that are not exactly one model are refused, whatever they are', () => {

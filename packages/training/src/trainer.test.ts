@@ -1,7 +1,7 @@
 import { bytesToHex, hexToBytes, sha256Hex, utf8 } from '@pouw/crypto'
 import { decodeMap, encodeMap, type Hex, modelNumbers, modelParams, parseTaskDocument, type TaskDocument } from '@pouw/primitives'
 import { expect, test } from 'vitest'
-import { BLOCK, prepare, smallTask, TASK, TICKETS } from '../test/small-task.ts'
+import { BLOCK, generalTask, prepare, smallTask, TASK, TICKETS } from '../test/small-task.ts'
 import { gpt } from './architectures/gpt.ts'
 import { evaluate } from './evaluation.ts'
 import type { IterationFailure, IterationOutput } from './iteration.ts'
@@ -218,33 +218,6 @@ test('the gradient hash is over the gradient of step 3 and bound to the ticket',
   for (const ticket of TICKETS)
     expect(output.gradientHash(ticket)).toBe(sha256Hex(utf8('POUW-GRAD'), new Uint8Array(gradient.buffer), hexToBytes(ticket)))
 })
-
-/** Convolution, running statistics, dropout and an optimiser that keeps two arrays. */
-function generalTask(optimizer: object = { type: 'adamw', weightDecay: Math.fround(0.01) }, profile = 'f32'): TaskDocument {
-  const { ml, ...rest } = smallTask()
-  const layers = [
-    { id: 'image', type: 'reshape', shape: [1, 5, 8] },
-    { id: 'conv', type: 'conv2d', filters: 4, kernel: 3, padding: 'same', activation: 'gelu' },
-    { id: 'norm', type: 'batch-norm' },
-    { id: 'pool', type: 'max-pool', kernel: 2 },
-    { id: 'drop', type: 'dropout', rate: 0.25 },
-    { id: 'flat', type: 'flatten' },
-    { id: 'out', nodes: 5 },
-  ]
-  return bindArithmetic(
-    parseTaskDocument({
-      ...rest,
-      version: 2,
-      profile,
-      arithmetic: { kernels: '00'.repeat(32), program: '00'.repeat(32) },
-      ml: {
-        ...ml,
-        model: { ...ml.model, type: 'layers', input: [40], layers },
-        optimizer: { rate: 0.01, warmup: 3, schedule: { type: 'cosine', steps: 100 }, tau: 0.005, peerScale: 1, ...optimizer },
-      },
-    }),
-  )
-}
 
 test.each([
   { type: 'adamw', weightDecay: 0.01 },

@@ -1,7 +1,7 @@
 /** A task small enough for the plain reference arithmetic, with data, batches and owners. */
 import { sha256Hex, utf8 } from '@pouw/crypto'
-import { answersOf, type Hex, type TaskDocument } from '@pouw/primitives'
-import { assignBatches, type CutBatch, cutBatches, type SegmentData, splitSegments, syntheticData } from '../src/index.ts'
+import { answersOf, type Hex, parseTaskDocument, type TaskDocument } from '@pouw/primitives'
+import { assignBatches, bindArithmetic, type CutBatch, cutBatches, type SegmentData, splitSegments, syntheticData } from '../src/index.ts'
 
 export const id = (text: string): Hex => sha256Hex(utf8(text))
 export const TASK = id('task')
@@ -55,6 +55,33 @@ export function smallTask(optimizer: Partial<TaskDocument['ml']['optimizer']> = 
       slotMs: 50,
     },
   }
+}
+
+/** Convolution, running statistics, dropout and an optimiser that keeps two arrays. */
+export function generalTask(optimizer: object = { type: 'adamw', weightDecay: Math.fround(0.01) }, profile = 'f32'): TaskDocument {
+  const { ml, ...rest } = smallTask()
+  const layers = [
+    { id: 'image', type: 'reshape', shape: [1, 5, 8] },
+    { id: 'conv', type: 'conv2d', filters: 4, kernel: 3, padding: 'same', activation: 'gelu' },
+    { id: 'norm', type: 'batch-norm' },
+    { id: 'pool', type: 'max-pool', kernel: 2 },
+    { id: 'drop', type: 'dropout', rate: 0.25 },
+    { id: 'flat', type: 'flatten' },
+    { id: 'out', nodes: 5 },
+  ]
+  return bindArithmetic(
+    parseTaskDocument({
+      ...rest,
+      version: 2,
+      profile,
+      arithmetic: { kernels: '00'.repeat(32), program: '00'.repeat(32) },
+      ml: {
+        ...ml,
+        model: { ...ml.model, type: 'layers', input: [40], layers },
+        optimizer: { rate: 0.01, warmup: 3, schedule: { type: 'cosine', steps: 100 }, tau: 0.005, peerScale: 1, ...optimizer },
+      },
+    }),
+  )
 }
 
 export interface Prepared {

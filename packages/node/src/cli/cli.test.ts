@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { drawWeights, importOnnx, mlp, model, saveModel } from '@pouw/training'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { seedPhrase } from '../devnet/plan.ts'
 import { makeGenesis } from '../networks/genesis.ts'
@@ -72,6 +73,22 @@ test('conformance: 0 passed, 1 failed, 2 malformed, one document with --json', a
   expect(failed.stdout).toMatch(/^g {2}target {2}expected "00" {2}got "0+ffff/)
   await writeFile(file, '{"suite":"target"}')
   expect(await pouw('conformance', 'target', file)).toMatchObject({ code: 2 })
+})
+
+test('export writes ONNX beside the model, or says what is wrong with it', async () => {
+  const [inputs, classes] = [6, 3]
+  const net = model(mlp({ inputs, hidden: [4], classes }))
+  const weights = drawWeights(net, new Uint8Array(32), 3)
+  const file = join(folder, 'model.safetensors')
+  await writeFile(file, saveModel({ model: net, weights, statistics: new Float32Array(0), profile: 'f32' }))
+  const { code, stdout } = await pouw('export', file)
+  expect([code, stdout]).toEqual([0, `${join(folder, 'model.onnx')}: input [N, 6], output [N, 3], 43 parameters\n`])
+  expect(importOnnx(await readFile(join(folder, 'model.onnx'))).weights).toEqual(weights)
+  expect(await pouw('export', file, file)).toMatchObject({ code: 2 })
+  expect(await pouw('export', join(folder, 'none'))).toMatchObject({ code: 1, stderr: expect.stringContaining('cannot read the model') })
+  const cut = join(folder, 'cut.safetensors')
+  await writeFile(cut, (await readFile(file)).subarray(0, -4))
+  expect(await pouw('export', cut)).toMatchObject({ code: 1, stderr: expect.stringContaining('within') })
 })
 
 test('init makes a folder that only its owner can read, and never twice', async () => {

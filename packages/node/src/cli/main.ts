@@ -6,6 +6,7 @@ import { registerBench } from './bench.ts'
 import { registerConformance } from './conformance.ts'
 import { registerDevnet } from './devnet.ts'
 import { EXIT, UsageError } from './exit.ts'
+import { registerExport } from './export.ts'
 import { registerInit } from './init.ts'
 import { registerNode } from './node.ts'
 import { registerSimulate } from './simulate.ts'
@@ -17,7 +18,16 @@ const program = new Command('pouw')
   .showHelpAfterError('(try --help)')
   .configureHelp({ showGlobalOptions: true })
 
-for (const register of [registerDevnet, registerNode, registerInit, registerConformance, registerSimulate, registerVerify, registerBench])
+for (const register of [
+  registerDevnet,
+  registerNode,
+  registerInit,
+  registerConformance,
+  registerSimulate,
+  registerVerify,
+  registerExport,
+  registerBench,
+])
   register(program)
 
 try {

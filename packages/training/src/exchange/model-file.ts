@@ -1,11 +1,10 @@
 import type { ModelSpec } from '@pouw/primitives'
 import { defineModel } from '../layers/model.ts'
 import type { TrainedModel } from '../train/predict.ts'
-import { numbersOf, openSafetensors, SPEC, writeSafetensors } from './model-safetensors.ts'
+import { numbersOf, openSafetensors, PROFILE, SPEC, writeSafetensors } from './model-safetensors.ts'
 import { parseSpec } from './read-spec.ts'
 
 const PROFILES = ['f32', 'bf16x', 'int8x'] as const
-const PROFILE = 'pouw.profile'
 
 /**
  * A trained model in the safetensors format: its tensors by name (`<layer>.weight` and so on, then running statistics), binary32, and its spec as JSON in the

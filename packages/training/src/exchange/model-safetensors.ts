@@ -3,7 +3,7 @@
  *
  *     u64 little-endian length of the header || header (JSON, padded with spaces to 8 bytes) || tensors, little-endian
  *
- * A task's models on the chain are files of `encodeSafetensors`, which also say whose they are; this reads and writes everybody's.
+ * A task's models on the chain are such files, too, and also say whose they are (`encodeSafetensors`).
  */
 import { concatBytes, u64le } from '@pouw/crypto'
 import type { Tensor } from '@pouw/primitives'
@@ -24,8 +24,9 @@ const LENGTH_BYTES = 8
 const ALIGNMENT = 8
 /** Some 130 characters a tensor and twice as many for its layer: far beyond 4096 layers. */
 const HEADER_BYTES_MAX = 2 ** 24
-/** Where the metadata have the spec, as JSON. */
+/** Where the metadata have the spec, as JSON, and the profile in which the model was trained. */
 export const SPEC = 'pouw.model'
+export const PROFILE = 'pouw.profile'
 
 /**
  * A model as a file: f32 tensors `<layer>.weight` and so on, in the order of the flat arrays, running statistics last; the spec is in the
@@ -44,11 +45,17 @@ export function writeSafetensors(
   states: Float32Array,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  const { declared, spec } = model
+  const { declared } = model
   if (weights.length !== declared.parameterCount)
     throw new RangeError(`saveSafetensors: expected ${declared.parameterCount} weights, received ${weights.length}`)
   if (states.length !== declared.stateCount)
     throw new RangeError(`saveSafetensors: expected ${declared.stateCount} states, received ${states.length}`)
+  const header = headerOf(model, metadata)
+  return concatBytes(u64le(header.length), header, floatBytes(weights), floatBytes(states))
+}
+
+/** The header of a model's file, padded. */
+export function headerOf({ declared, spec }: Model, metadata: Readonly<Record<string, string>>): Uint8Array {
   const entries: [string, unknown][] = [['__metadata__', { format: 'pt', [SPEC]: JSON.stringify(spec), ...metadata }]]
   let offset = 0
   for (const { name, shape, size } of [...declared.parameters, ...declared.states]) {
@@ -60,7 +67,7 @@ export function writeSafetensors(
   header.set(text)
   if (header.length > HEADER_BYTES_MAX)
     throw new RangeError(`saveSafetensors: expected a header of at most ${HEADER_BYTES_MAX} bytes, received ${header.length}`)
-  return concatBytes(u64le(header.length), header, floatBytes(weights), floatBytes(states))
+  return header
 }
 
 /**
