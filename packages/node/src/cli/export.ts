@@ -34,7 +34,7 @@ async function run(file: string, to = file.replace(/(\.safetensors)?$/, '.onnx')
     const { model, weights, statistics } = loadModel(bytes)
     onnx = exportOnnx(model, { weights, states: statistics })
     const { inputShape, outputShape } = model.declared
-    line = `${to}: input [N, ${inputShape}]${model.spec.input.kind === 'tokens' ? ' of tokens' : ''}, output [N, ${outputShape}], ${model.params} parameters\n`
+    line = `${to}: input [N, ${inputShape.join(', ')}]${model.spec.input.kind === 'tokens' ? ' of tokens' : ''}, output [N, ${outputShape.join(', ')}], ${model.params} parameters\n`
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     throw new OperationError('refused', `${file}: ${cause.message}`, { cause })
