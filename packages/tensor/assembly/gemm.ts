@@ -82,17 +82,24 @@ export function gemmPacked(m: u32, n: u32, from: u32, end: u32, a: usize, lda: u
   }
 }
 
-/** c[mc,nc] = (or +=) panels of A times panels of B, which lie `apart` bytes from one to the next. */
+/**
+ * c[mc,nc] = (or +=) panels of A times panels of B, which lie `apart` bytes from one to the next. Two panels of B take turns where they and the block of A fit the first
+ * cache: then a line of C, sixteen columns, is written at once.
+ */
 function multiplyPanels(mc: u32, nc: u32, kc: u32, a: usize, b: usize, apart: usize, c: usize, ldc: usize, tile: usize, add: bool): void {
-  for (let j: u32 = 0; j < nc; j += 8, b += apart) {
+  const turn: u32 = kc > KC / 2 ? 8 : 16
+  for (let j0: u32 = 0; j0 < nc; j0 += turn, b += apart * (turn >> 3)) {
+    const end = min(nc, j0 + turn)
     for (let i: u32 = 0; i < mc; i += 4) {
       const panelA = a + ((<usize>i * kc) << 2)
-      const target = c + <usize>i * ldc + (<usize>j << 2)
-      if (mc - i >= 4 && nc - j >= 8) {
-        multiplyTile(kc, panelA, b, target, ldc, add)
-      } else {
-        multiplyTile(kc, panelA, b, tile, 32, false)
-        storePart(tile, target, ldc, min(4, mc - i), min(8, nc - j), add)
+      for (let j = j0, panelB = b; j < end; j += 8, panelB += apart) {
+        const target = c + <usize>i * ldc + (<usize>j << 2)
+        if (mc - i >= 4 && nc - j >= 8) {
+          multiplyTile(kc, panelA, panelB, target, ldc, add)
+        } else {
+          multiplyTile(kc, panelA, panelB, tile, 32, false)
+          storePart(tile, target, ldc, min(4, mc - i), min(8, nc - j), add)
+        }
       }
     }
   }
