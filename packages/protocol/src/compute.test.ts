@@ -1,6 +1,15 @@
 import { bytesToHex, sha256, utf8 } from '@pouw/crypto'
-import { coreHash, encodeHeader, hashMeets, headerId, type TaskDocument } from '@pouw/primitives'
-import { syntheticData } from '@pouw/training'
+import {
+  bf16Numbers,
+  coreHash,
+  encodeHeader,
+  hashMeets,
+  headerId,
+  modelNumbers,
+  parseTaskDocument,
+  type TaskDocument,
+} from '@pouw/primitives'
+import { bindArithmetic, modelBytes, syntheticData } from '@pouw/training'
 import { describe, expect, test } from 'vitest'
 import { batchesOf, DOCUMENT, id, PARAMS, plan, TASK } from '../test/group.ts'
 import { A, B, CUT, MINED, TEMPLATE, TRAINING } from '../test/history.ts'
@@ -296,6 +305,34 @@ describe("the client's data", () => {
     expect(computer.run({ ...cut, segments: torn })).toEqual(refused('bad-segment'))
     expect(computer.run({ ...test, segments: torn })).toEqual(refused('bad-segment'))
     expect(computer.run({ ...test, model: TRAINING.startModel.subarray(4) })).toEqual(refused('bad-model'))
+    // Features first, then labels: the last byte is a class.
+    const strange = segments[0]!.with(segments[0]!.length - 1, dataset.classes)
+    expect(computer.run({ ...cut, segments: [strange] })).toEqual(refused('bad-segment'))
+    expect(computer.run({ ...test, segments: [strange] })).toEqual(refused('bad-segment'))
+  })
+
+  test.each(['f32', 'bf16x', 'int8x'] as const)('a model of huge weights has no score: %s', (profile) => {
+    const { model: small, ...ml } = DOCUMENT.ml
+    const model = {
+      ...small,
+      type: 'layers',
+      input: [dataset.features],
+      layers: [
+        { id: 'hidden', nodes: 8 },
+        { id: 'output', nodes: 4 },
+      ],
+    }
+    const arithmetic = { kernels: '00'.repeat(32), program: '00'.repeat(32) }
+    const document = bindArithmetic(parseTaskDocument({ ...DOCUMENT, version: 2, profile, arithmetic, ml: { ...ml, model } }))
+    const computer = newComputer()
+    const { segments } = ran(computer, { ...commit('seed'), document } as Job, 'commit-data')
+    const huge = (weight: number): Job => {
+      const weights = new Float32Array(modelNumbers(document)).fill(weight)
+      const model = modelBytes(TASK, A.ticketId, 1, weights, bf16Numbers(document))
+      return { kind: 'evaluate', document, model, segments: segments.slice(7) }
+    }
+    expect(ran(computer, huge(2 ** -10), 'evaluate').beatsTrivial).toBe(false)
+    expect(computer.run(huge(2 ** 127))).toEqual(refused('not-finite'))
   })
 })
 

@@ -35,6 +35,7 @@ import {
   replayBeside,
   residualBytes,
   type SegmentData,
+  samplesFit,
   segmentBytes,
   type Trainer,
 } from '@pouw/training'
@@ -332,7 +333,7 @@ function openSegments(document: TaskDocument, blobs: readonly Uint8Array[]): Seg
   for (const blob of blobs) {
     const opened = openSegment(blob)
     const data = opened && decodeSegmentData(opened.data, document.ml.dataset.features, answersOf(document))
-    if (!data || data.count !== segmentSamples(document)) return undefined
+    if (!data || data.count !== segmentSamples(document) || !samplesFit(document, data)) return undefined
     segments.push(data)
   }
   return segments
@@ -343,7 +344,9 @@ function evaluateModel(job: Job & { kind: 'evaluate' }): JobResult {
   const opened = openModel(job.model, modelNumbers(job.document), bf16Numbers(job.document))
   const segments = openSegments(job.document, job.segments)
   if (!opened || !segments) return refused(opened ? 'bad-segment' : 'bad-model')
-  return { kind: 'evaluate', ...evaluate(job.document, opened.weights, segments) }
+  const evaluation = evaluate(job.document, opened.weights, segments)
+  // Finite weights can be so large that what they make is not: such a model has no score that a report could hold.
+  return Number.isFinite(evaluation.loss) ? { kind: 'evaluate', ...evaluation } : refused('not-finite')
 }
 
 /**

@@ -197,7 +197,10 @@ export function createEvaluatorRun(context: Context, group: Group, me: Hex): Eva
           awaited = false
           context.putBlob(model)
           context.compute({ kind: 'evaluate', document, model, segments: segments! }, (result) => {
-            if (result.kind !== 'evaluate') return add(none)
+            if (result.kind !== 'evaluate') {
+              context.emit('model-refused', { taskId, ticket: miner.ticketId, ...('code' in result && { code: result.code }) })
+              return add(none)
+            }
             const { loss, accuracy, beatsTrivial } = result
             context.emit('model-scored', { taskId, ticket: miner.ticketId, loss, accuracy })
             add({ ...none, loss, accuracy, beatsTrivial, missing: false })
