@@ -3,7 +3,7 @@ import { expectShape, floatBits, type Graph, type Op, sizeOf, type Value } from 
 type Attributes = { readonly rate: number; readonly tensor: number }
 
 /**
- * y[i] = fl(x[i] * fl(1 / (1 - rate))) where word i of the stream is >= floor(rate 2^32), else +0.
+ * y[i] = fl(x[i] * fl(1 / (1 - rate))) where word i of the stream is >= floor(rate 2^32), else +0; rate is rounded to binary32 first.
  *
  * Word i is word i mod 4 of Philox4x32-10 at counter (i div 4 low, high, tensor, 1) under the key. No mask is kept: the backward pass is the
  * same operation on the gradient, and draws the same words again.
@@ -35,6 +35,7 @@ export interface DropoutOptions {
 }
 
 /** Inverted dropout of `x` under the i32 [2] `key` of this iteration, which the owner writes before a run. */
-export function dropout(graph: Graph, x: Value, key: Value, { rate, tensor }: DropoutOptions): Value {
+export function dropout(graph: Graph, x: Value, key: Value, { rate: given, tensor }: DropoutOptions): Value {
+  const rate = Math.fround(given)
   return rate === 0 ? x : graph.one(dropoutOp, [x, key], { rate, tensor })
 }

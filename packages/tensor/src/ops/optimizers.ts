@@ -5,7 +5,7 @@ import { expectShape, floatBits, type Graph, type Op, sizeOf, type Value } from 
  * added to the weights. What changes from step to step comes in `registers`, f32 [4]: rate, the two bias corrections of Adam, and the rate of
  * decoupled decay. State arrays are changed in place.
  *
- * First of all d = fl(g fl(scale)), then, where decay is not 0 (and for Adam not apart), d = fl(d + fl(decay w)).
+ * All numbers given are rounded to binary32 once. First of all d = fl(g scale), then, where decay is not 0 (and for Adam not apart), d = fl(d + fl(decay w)).
  */
 interface Common {
   /** Multiplies the gradient; 1 leaves its bits. */
@@ -36,9 +36,11 @@ function optimizer<A extends CommonAttributes>(
       return [{ shape: g!.shape }]
     },
     words({ inputs: [g, w, registers, ...arrays], outputs: [p], attributes }, { at }) {
-      const { scale, decay } = attributes
+      // Rounded before anything is taken from them: 1 - beta is that of the beta the kernel multiplies with, or the mean would be off.
+      const rounded = Object.fromEntries(Object.entries(attributes).map(([key, value]) => [key, Math.fround(value)])) as A
+      const { scale, decay } = rounded
       const places = [g!, w!, p!, registers!].map(at)
-      return [sizeOf(g!.shape), ...places, floatBits(scale), floatBits(decay), ...arrays.map(at), ...own(attributes).map(floatBits)]
+      return [sizeOf(g!.shape), ...places, floatBits(scale), floatBits(decay), ...arrays.map(at), ...own(rounded).map(floatBits)]
     },
     inPlace: [[0, 0]],
     ...(states > 0 && { writes: Array.from({ length: states }, (_, i) => 3 + i) }),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { power, stepRegisters } from './proposal.ts'
+import { createProposer, power, stepRegisters } from './proposal.ts'
 import { cosineOfPi, rateOf } from './rate.ts'
 
 test('the cosine is that of the platform to 2^-50, and exact at the ends and in the middle', () => {
@@ -29,4 +29,28 @@ test("registers: Adam's corrections at the first step undo its first weights", (
   expect(first).toBe(Math.fround(1 / (1 - Math.fround(0.9))))
   expect(second).toBe(Math.fround(1 / (1 - Math.fround(0.999))))
   expect(stepRegisters({ type: 'momentum' }, 0.1, 3)).toEqual([Math.fround(0.1), 0, 0, 0])
+})
+
+test('Adam follows a gradient that stays by its rate: its means and their corrections are of the same betas', () => {
+  const follow = createProposer({ type: 'adam' }, 2, 1)
+  for (let step = 1; step <= 20; step++) {
+    const [up, down] = follow(Float32Array.of(-1, 1), Float32Array.of(0, 0), 0.5, step)
+    expect(Math.abs(up! - 0.5)).toBeLessThan(1e-6)
+    expect(down).toBe(-up!)
+  }
+})
+
+test('an optimiser as people write it is that of a document, which holds binary32 numbers', () => {
+  const gradient = Float32Array.of(0.3, -0.7, 11)
+  const weights = Float32Array.of(1, 2, 3)
+  const written = [
+    { type: 'adamw', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1 },
+    { type: 'rmsprop', rho: 0.99, epsilon: 1e-8, clip: { type: 'norm', max: 0.1 } },
+    { type: 'nesterov', momentum: 0.9, weightDecay: 0.1, clip: { type: 'value', max: 0.7 } },
+  ] as const
+  const held = (value: unknown) => JSON.parse(JSON.stringify(value), (_, part) => (typeof part === 'number' ? Math.fround(part) : part))
+  for (const spec of written) {
+    const [own, documents] = [createProposer(spec, 3, 10), createProposer(held(spec), 3, 10)]
+    for (let step = 1; step <= 5; step++) expect(own(gradient, weights, 0.1, step)).toEqual(documents(gradient, weights, 0.1, step))
+  }
 })
