@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterAll, expect, test } from 'vitest'
 import {
   createExecutable,
@@ -117,6 +119,32 @@ test.skipIf(!gpus.bf16x)(`a shader that adds in another order, or rounds elsewhe
     expect(await openGpu({ ...options, profile: 'bf16x', shader, log: (line) => said.push(line) }), to).toBeUndefined()
     expect(said[0]).toMatch(/is refused, since it does not compute what WebAssembly computes: product/)
   }
+})
+
+test.skipIf(!provider)('an open device keeps its implementation from the garbage collector', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const gpu = await openGpu({ gpu: provider.create([]) as GPU })
+  const product = {
+    kind: 0,
+    m: 8,
+    n: 8,
+    k: 8,
+    lda: 8,
+    ldb: 8,
+    ldc: 8,
+    outer: 1,
+    inner: 1,
+    steps: new Array(6).fill(0),
+    sum: false,
+  } as const
+  const ones = new Int8Array(64).fill(1)
+  for (let i = 0; i < 10; i++) {
+    collect()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    expect((await gpu!.product({ ...product, offsets: [0, 0] }, ones, ones, 64))[0]).toBe(8)
+  }
+  gpu!.close()
 })
 
 test('a device opened for one profile serves no other', () => {

@@ -42,6 +42,9 @@ export interface Gpu {
   close(): void
 }
 
+/** Dawn lives as long as somebody holds what `create` answered, and takes the process with it if it goes earlier: open devices hold theirs. */
+const held = new Map<GPUDevice, GPU>()
+
 export interface GpuOptions {
   /** Default `int8x`. */
   readonly profile?: GpuProfile
@@ -108,6 +111,7 @@ async function open(provider: GPU, profile: GpuProfile, shader: string): Promise
     return buffer
   }
 
+  held.set(device, provider)
   return {
     name: [vendor, architecture, description].filter((part) => part !== '').join(' ') || 'a device without a name',
     profile,
@@ -138,6 +142,9 @@ async function open(provider: GPU, profile: GpuProfile, shader: string): Promise
         for (const buffer of [grid, left, right, result, staging]) buffer.destroy()
       }
     },
-    close: () => device.destroy(),
+    close() {
+      device.destroy()
+      held.delete(device)
+    },
   }
 }
