@@ -1,7 +1,7 @@
 /** The ways in which the same training is recorded, and what each of them found. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Profile } from '@pouw/tensor'
+import { type Profile, tileBits } from '@pouw/tensor'
 import type { Digests } from '../../packages/training/test/digests/record.ts'
 import { BROWSERS, recordInBrowser } from './browsers.ts'
 
@@ -35,14 +35,16 @@ const TIERS: Readonly<Record<string, readonly string[]>> = {
   'optimising compiler only (--no-liftoff)': ['--no-liftoff'],
   'no change of compiler meanwhile (--no-wasm-dynamic-tiering)': ['--no-wasm-dynamic-tiering'],
   'without AVX (--no-enable-avx)': ['--no-enable-avx'],
+  'tiles of 128 bits (--no-experimental-wasm-revectorize)': ['--no-experimental-wasm-revectorize'],
 }
 const RUN = fileURLToPath(new URL('./run.ts', import.meta.url))
 
 /** One after another, so that a slow one is nobody else's burden. */
 export async function* variations({ profile, threads: counts, steps, referenceSteps, nodes, waitMs }: Plan): AsyncGenerator<Variation> {
   const here = `Node ${process.version}`
+  const tiles = `tiles of ${tileBits} bits, `
   const own = (args: readonly string[], program = process.execPath) => runNode(program, [...args, profile], waitMs)
-  for (const threads of counts) yield { name: `${here}, threads: ${threads}`, result: await own([RUN, `${threads}`, `${steps}`]) }
+  for (const threads of counts) yield { name: `${here}, ${tiles}threads: ${threads}`, result: await own([RUN, `${threads}`, `${steps}`]) }
   yield { name: `${here}, plain TypeScript, ${referenceSteps} steps`, result: await own([RUN, 'reference', `${referenceSteps}`]) }
   for (const [name, flags] of Object.entries(TIERS)) yield { name: `${here}, ${name}`, result: await own([...flags, RUN, '1', `${steps}`]) }
   for (const program of nodes)

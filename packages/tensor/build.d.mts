@@ -1,2 +1,2 @@
 /** Compiles assembly/ to a WebAssembly module, for one thread or for several; equal sources give equal bytes. */
-export function compileKernels(build?: 'single' | 'threaded'): Promise<Uint8Array>
+export function compileKernels(build?: 'single' | 'threaded' | 'wide' | 'threadedWide'): Promise<Uint8Array>

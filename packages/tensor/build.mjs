@@ -1,5 +1,5 @@
 /**
- * Compiles assembly/ to one WebAssembly module and writes it as build/kernels.js (bytes and their SHA-256).
+ * Compiles assembly/ to WebAssembly modules and writes them as build/kernels.js (bytes, and the SHA-256 of the kernels).
  * Skipped when the inputs have not changed since the last build. Same inputs, same bytes: the hash is a protocol value.
  */
 import { createHash } from 'node:crypto'
@@ -16,21 +16,25 @@ const output = join(home, 'build')
  * Strict SIMD only: no relaxed operations, no allocator. Bytes 0 to 511 are the control block of threads, static data follows.
  * The single build has its own memory and imports nothing; the threaded one is given a shared memory.
  */
-const options = ['index.ts', '--outFile', 'kernels.wasm', '-O3', '--runtime', 'stub', '--enable', 'simd', '--noAssert', '--use', 'abort=']
+const options = ['--outFile', 'kernels.wasm', '-O3', '--runtime', 'stub', '--enable', 'simd', '--noAssert', '--use', 'abort=']
+const shared = ['--enable', 'threads', '--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536']
+/** @type {Record<'single' | 'threaded' | 'wide' | 'threadedWide', string[]>} */
 const builds = {
-  single: ['--memoryBase', '512', '--initialMemory', '1'],
-  threaded: ['--memoryBase', '512', '--enable', 'threads', '--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
+  single: ['index.ts', '--memoryBase', '512', '--exportTable', '--initialMemory', '1'],
+  threaded: ['index.ts', '--memoryBase', '512', '--exportTable', ...shared],
+  wide: ['wide.ts', '--importMemory'],
+  threadedWide: ['wide.ts', ...shared],
 }
 
 /**
- * @param {'single' | 'threaded'} build
+ * @param {keyof typeof builds} build
  * @returns {Promise<Uint8Array>} the module
  */
 export async function compileKernels(build = 'single') {
   const { default: asc } = await import('assemblyscript/asc')
   const files = new Map(sources().map((name) => [name, readFileSync(join(assembly, name), 'utf8')]))
   let bytes
-  const { error, stderr } = await asc.main([...options, ...builds[build]], {
+  const { error, stderr } = await asc.main([...builds[build], ...options], {
     readFile: (name) => files.get(name) ?? null,
     writeFile: (_name, contents) => {
       bytes = contents
@@ -61,17 +65,17 @@ async function build() {
   const target = join(output, 'kernels.js')
   const stamp = `// inputs ${inputs}\n`
   if (existsSync(target) && existsSync(join(output, 'kernels.d.ts')) && readFileSync(target, 'utf8').startsWith(stamp)) return
-  const bytes = await compileKernels('single')
-  const threaded = await compileKernels('threaded')
+  const [bytes, threaded, wide, threadedWide] = await Promise.all(Object.keys(builds).map(compileKernels))
   const [version, threadedVersion] = [bytes, threaded].map((module) => createHash('sha256').update(module).digest('hex'))
   mkdirSync(output, { recursive: true })
+  const bytesOf = 'Uint8Array<ArrayBuffer>'
   replace(
     join(output, 'kernels.d.ts'),
-    `/** The compiled kernels, a WebAssembly module without imports. */\nexport const kernelBytes: Uint8Array<ArrayBuffer>\n/** The same kernels for threads; imports env.memory, which is shared. */\nexport const threadedKernelBytes: Uint8Array<ArrayBuffer>\n/** SHA-256 of kernelBytes, lower-case hex. */\nexport const kernelVersion: string\n/** SHA-256 of threadedKernelBytes. */\nexport const threadedKernelVersion: string\n`,
+    `/** The compiled kernels, a WebAssembly module without imports. */\nexport const kernelBytes: ${bytesOf}\n/** The same kernels for threads; imports env.memory, which is shared. */\nexport const threadedKernelBytes: ${bytesOf}\n/** Tiles of products alone (assembly/wide.ts); imports env.memory. */\nexport const wideBytes: ${bytesOf}\n/** The same for shared memory. */\nexport const threadedWideBytes: ${bytesOf}\n/** SHA-256 of kernelBytes, lower-case hex. */\nexport const kernelVersion: string\n/** SHA-256 of threadedKernelBytes. */\nexport const threadedKernelVersion: string\n`,
   )
   replace(
     target,
-    `${stamp}const decode = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))\nexport const kernelVersion = '${version}'\nexport const threadedKernelVersion = '${threadedVersion}'\nexport const kernelBytes = decode('${base64(bytes)}')\nexport const threadedKernelBytes = decode('${base64(threaded)}')\n`,
+    `${stamp}const decode = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))\nexport const kernelVersion = '${version}'\nexport const threadedKernelVersion = '${threadedVersion}'\nexport const kernelBytes = decode('${base64(bytes)}')\nexport const threadedKernelBytes = decode('${base64(threaded)}')\nexport const wideBytes = decode('${base64(wide)}')\nexport const threadedWideBytes = decode('${base64(threadedWide)}')\n`,
   )
   console.log(`kernels: ${bytes.length} bytes, ${version}; for threads ${threaded.length} bytes, ${threadedVersion}`)
 }

@@ -1,8 +1,10 @@
 // Matrix products with one order of additions (README, "Matrix product").
 //
 // C[m,n] = A[m,k] B[k,n]; operands are packed into panels of 4 rows (A) and 8 columns (B), so that the inner loop reads
-// both in order. The tile is 4x8 with k unrolled by 1: V8 has registers for eight accumulators and spills with more.
+// both in order, tile by tile of 4x8.
 // Blocks of m and n only choose which numbers lie in cache; the sum of one output never depends on them.
+
+import { multiplyPanels } from './tiles'
 
 const KC: u32 = 256 // Normative: one partial sum covers 256 consecutive k.
 const MC: u32 = 32 // Free: A block, 32 KiB: with a panel of B it fits the first cache.
@@ -49,7 +51,7 @@ export function gemmInto(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow: b
       for (let i0: u32 = 0; i0 < m; i0 += MC) {
         const mc = min(MC, m - i0)
         packA(a, lda, aByRow, i0, mc, k0, kc, scratch)
-        multiplyPanels(mc, nc, kc, scratch, blockB, <usize>kc << 5, c + <usize>i0 * ldc + (<usize>j0 << 2), ldc, scratch + TILE, add || k0 > 0)
+        multiplyPanels<f32>(mc, nc, kc, scratch, blockB, <usize>kc << 5, c + <usize>i0 * ldc + (<usize>j0 << 2), ldc, scratch + TILE, add || k0 > 0)
       }
     }
   }
@@ -76,90 +78,9 @@ export function gemmPacked(m: u32, n: u32, from: u32, end: u32, a: usize, lda: u
     for (let i0: u32 = 0; i0 < m; i0 += MC) {
       const mc = min(MC, m - i0)
       packA(a, lda, aByRow, i0, mc, k0, next - k0, scratch)
-      multiplyPanels(mc, n, next - k0, scratch, panels, <usize>min(KC, depth - chunk) << 5, c + <usize>i0 * ldc, ldc, scratch + TILE, k0 > from)
+      multiplyPanels<f32>(mc, n, next - k0, scratch, panels, <usize>min(KC, depth - chunk) << 5, c + <usize>i0 * ldc, ldc, scratch + TILE, k0 > from)
     }
     k0 = next
-  }
-}
-
-/**
- * c[mc,nc] = (or +=) panels of A times panels of B, which lie `apart` bytes from one to the next. Two panels of B take turns where they and the block of A fit the first
- * cache: then a line of C, sixteen columns, is written at once.
- */
-function multiplyPanels(mc: u32, nc: u32, kc: u32, a: usize, b: usize, apart: usize, c: usize, ldc: usize, tile: usize, add: bool): void {
-  const turn: u32 = kc > KC / 2 ? 8 : 16
-  for (let j0: u32 = 0; j0 < nc; j0 += turn, b += apart * (turn >> 3)) {
-    const end = min(nc, j0 + turn)
-    for (let i: u32 = 0; i < mc; i += 4) {
-      const panelA = a + ((<usize>i * kc) << 2)
-      for (let j = j0, panelB = b; j < end; j += 8, panelB += apart) {
-        const target = c + <usize>i * ldc + (<usize>j << 2)
-        if (mc - i >= 4 && nc - j >= 8) {
-          multiplyTile(kc, panelA, panelB, target, ldc, add)
-        } else {
-          multiplyTile(kc, panelA, panelB, tile, 32, false)
-          storePart(tile, target, ldc, min(4, mc - i), min(8, nc - j), add)
-        }
-      }
-    }
-  }
-}
-
-/** c[4,8] = (or +=) the sum over kc of a panel of A times a panel of B, ascending, from +0. */
-export function multiplyTile(kc: u32, a: usize, b: usize, c: usize, ldc: usize, add: bool): void {
-  let c00 = f32x4.splat(0)
-  let c01 = f32x4.splat(0)
-  let c10 = f32x4.splat(0)
-  let c11 = f32x4.splat(0)
-  let c20 = f32x4.splat(0)
-  let c21 = f32x4.splat(0)
-  let c30 = f32x4.splat(0)
-  let c31 = f32x4.splat(0)
-  const end = a + (<usize>kc << 4)
-  while (a < end) {
-    const b0 = v128.load(b)
-    const b1 = v128.load(b, 16)
-    const a0 = v128.load32_splat(a)
-    c00 = f32x4.add(c00, f32x4.mul(a0, b0))
-    c01 = f32x4.add(c01, f32x4.mul(a0, b1))
-    const a1 = v128.load32_splat(a, 4)
-    c10 = f32x4.add(c10, f32x4.mul(a1, b0))
-    c11 = f32x4.add(c11, f32x4.mul(a1, b1))
-    const a2 = v128.load32_splat(a, 8)
-    c20 = f32x4.add(c20, f32x4.mul(a2, b0))
-    c21 = f32x4.add(c21, f32x4.mul(a2, b1))
-    const a3 = v128.load32_splat(a, 12)
-    c30 = f32x4.add(c30, f32x4.mul(a3, b0))
-    c31 = f32x4.add(c31, f32x4.mul(a3, b1))
-    a += 16
-    b += 32
-  }
-  storeRow(c, c00, c01, add)
-  storeRow(c + ldc, c10, c11, add)
-  storeRow(c + 2 * ldc, c20, c21, add)
-  storeRow(c + 3 * ldc, c30, c31, add)
-}
-
-// @ts-ignore: decorator
-@inline
-function storeRow(c: usize, x: v128, y: v128, add: bool): void {
-  if (add) {
-    v128.store(c, f32x4.add(v128.load(c), x))
-    v128.store(c, f32x4.add(v128.load(c, 16), y), 16)
-  } else {
-    v128.store(c, x)
-    v128.store(c, y, 16)
-  }
-}
-
-/** Copies the part of a tile that lies inside the output. */
-function storePart(tile: usize, c: usize, ldc: usize, rows: u32, columns: u32, add: bool): void {
-  for (let i: u32 = 0; i < rows; i++) {
-    for (let j: u32 = 0; j < columns; j++) {
-      const from = tile + (<usize>i << 5) + (<usize>j << 2)
-      const to = c + <usize>i * ldc + (<usize>j << 2)
-      store<f32>(to, add ? load<f32>(to) + load<f32>(from) : load<f32>(from))
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 export { dismiss, run, serve } from './interpreter'
 export { gemmNN, gemmNT, gemmScratchBytes, gemmTN } from './gemm'
+export { widen } from './tiles'
 export { storeBf16 } from './bf16'
 export { addBias, allFinite, axpy, relu, reluBackward, scaleBytes, scaleFloats } from './elementwise'
 export { columnSums, countCorrect, sumLanes } from './reductions'

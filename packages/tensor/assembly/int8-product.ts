@@ -3,6 +3,8 @@
 // Operands are widened to int16 and packed in pairs of neighbours along k, four rows of A and eight columns of B side by side, as one
 // i32x4.dot_i16x8_s takes them: two multiply-adds a lane and instruction.
 
+import { multiplyPanels } from './tiles'
+
 const KC: u32 = 1024 // Even: pairs never straddle blocks.
 const MC: u32 = 64
 const NC: u32 = 256
@@ -32,76 +34,8 @@ export function int8Product(m: u32, n: u32, k: u32, a: usize, lda: usize, aByRow
         const mc = min(MC, m - i0)
         pack4(a, lda, aByRow, i0, mc, k0, kc, blockA)
         const origin = c + <usize>i0 * ldc + (<usize>j0 << 2)
-        for (let j: u32 = 0; j < nc; j += 8) {
-          const panelB = blockB + ((<usize>j * pairs) << 2)
-          for (let i: u32 = 0; i < mc; i += 4) {
-            const panelA = blockA + ((<usize>i * pairs) << 2)
-            const target = origin + <usize>i * ldc + (<usize>j << 2)
-            if (mc - i >= 4 && nc - j >= 8) {
-              multiplyTile(pairs, panelA, panelB, target, ldc, more)
-            } else {
-              multiplyTile(pairs, panelA, panelB, tile, 32, false)
-              storePart(tile, target, ldc, min(4, mc - i), min(8, nc - j), more)
-            }
-          }
-        }
+        multiplyPanels<i16>(mc, nc, pairs, blockA, blockB, <usize>pairs << 5, origin, ldc, tile, more)
       }
-    }
-  }
-}
-
-export function multiplyTile(pairs: u32, a: usize, b: usize, c: usize, ldc: usize, add: bool): void {
-  let c00 = i32x4.splat(0)
-  let c01 = i32x4.splat(0)
-  let c10 = i32x4.splat(0)
-  let c11 = i32x4.splat(0)
-  let c20 = i32x4.splat(0)
-  let c21 = i32x4.splat(0)
-  let c30 = i32x4.splat(0)
-  let c31 = i32x4.splat(0)
-  const end = a + (<usize>pairs << 4)
-  while (a < end) {
-    const b0 = v128.load(b)
-    const b1 = v128.load(b, 16)
-    const a0 = v128.load32_splat(a)
-    c00 = i32x4.add(c00, i32x4.dot_i16x8_s(a0, b0))
-    c01 = i32x4.add(c01, i32x4.dot_i16x8_s(a0, b1))
-    const a1 = v128.load32_splat(a, 4)
-    c10 = i32x4.add(c10, i32x4.dot_i16x8_s(a1, b0))
-    c11 = i32x4.add(c11, i32x4.dot_i16x8_s(a1, b1))
-    const a2 = v128.load32_splat(a, 8)
-    c20 = i32x4.add(c20, i32x4.dot_i16x8_s(a2, b0))
-    c21 = i32x4.add(c21, i32x4.dot_i16x8_s(a2, b1))
-    const a3 = v128.load32_splat(a, 12)
-    c30 = i32x4.add(c30, i32x4.dot_i16x8_s(a3, b0))
-    c31 = i32x4.add(c31, i32x4.dot_i16x8_s(a3, b1))
-    a += 16
-    b += 32
-  }
-  storeRow(c, c00, c01, add)
-  storeRow(c + ldc, c10, c11, add)
-  storeRow(c + 2 * ldc, c20, c21, add)
-  storeRow(c + 3 * ldc, c30, c31, add)
-}
-
-// @ts-ignore: decorator
-@inline
-function storeRow(c: usize, x: v128, y: v128, add: bool): void {
-  if (add) {
-    v128.store(c, i32x4.add(v128.load(c), x))
-    v128.store(c, i32x4.add(v128.load(c, 16), y), 16)
-  } else {
-    v128.store(c, x)
-    v128.store(c, y, 16)
-  }
-}
-
-function storePart(tile: usize, c: usize, ldc: usize, rows: u32, columns: u32, add: bool): void {
-  for (let i: u32 = 0; i < rows; i++) {
-    for (let j: u32 = 0; j < columns; j++) {
-      const at = c + <usize>i * ldc + (<usize>j << 2)
-      const sum = load<i32>(tile + (<usize>i << 5) + (<usize>j << 2))
-      store<i32>(at, add ? load<i32>(at) + sum : sum)
     }
   }
 }
@@ -220,19 +154,7 @@ export function int16Product(m: u32, n: u32, k: u32, a: usize, lda: usize, b: us
       const mc = min(MC, m - i0)
       for (let i: u32 = 0; i < mc; i += 4) packWideRows(a + <usize>(i0 + i) * lda, lda, min(4, mc - i), k, blockA + ((<usize>i * pairs) << 2), 16)
       const origin = c + <usize>i0 * ldc + (<usize>j0 << 2)
-      for (let j: u32 = 0; j < nc; j += 8) {
-        for (let i: u32 = 0; i < mc; i += 4) {
-          const panelA = blockA + ((<usize>i * pairs) << 2)
-          const panelB = blockB + ((<usize>j * pairs) << 2)
-          const target = origin + <usize>i * ldc + (<usize>j << 2)
-          if (mc - i >= 4 && nc - j >= 8) {
-            multiplyTile(pairs, panelA, panelB, target, ldc, add)
-          } else {
-            multiplyTile(pairs, panelA, panelB, tile, 32, false)
-            storePart(tile, target, ldc, min(4, mc - i), min(8, nc - j), add)
-          }
-        }
-      }
+      multiplyPanels<i16>(mc, nc, pairs, blockA, blockB, <usize>pairs << 5, origin, ldc, tile, add)
     }
   }
 }

@@ -4,7 +4,8 @@
 // A transformed tile has at most 4 x 127, a window 9 x 127, tiles of a gradient 4 x 127: all are int16, and go two by two along k into i32x4.dot_i16x8_s. Sums
 // wrap modulo 2^32, which a result below 2^29 does not feel.
 
-import { int16Product, INT8_SCRATCH, multiplyTile } from './int8-product'
+import { int16Product, INT8_SCRATCH } from './int8-product'
+import { multiplyPanels } from './tiles'
 import { barrier, share } from './threads'
 import { transformSums } from './winograd'
 import {
@@ -79,10 +80,7 @@ function multiply(m: u32, pairs: u32, tiles: u32, weights: usize, inputs: usize,
   const ld = <usize>tiles << 2
   for (let i0: u32 = 0; i0 < m; i0 += FILTERS) {
     const i1 = min(m, i0 + FILTERS)
-    for (let j: u32 = 0; j < tiles; j += 8) {
-      const panel = inputs + <usize>(j >> 3) * panelBytes(pairs)
-      for (let i = i0; i < i1; i += 4) multiplyTile(pairs, weights + ((<usize>i * pairs) << 2), panel, sums + <usize>i * ld + (<usize>j << 2), ld, false)
-    }
+    multiplyPanels<i16>(i1 - i0, tiles, pairs, weights + ((<usize>i0 * pairs) << 2), inputs, panelBytes(pairs), sums + <usize>i0 * ld, ld, 0, false)
   }
 }
 

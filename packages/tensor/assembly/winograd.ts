@@ -1,7 +1,7 @@
 // Convolution with windows of 3 x 3 by the algorithm F(2 x 2, 3 x 3) of Winograd (docs/arithmetic/convolution.md): four outputs from sixteen products
 // instead of thirty-six.
 
-import { multiplyTile } from './gemm'
+import { multiplyPanels } from './tiles'
 import { barrier, share } from './threads'
 import {
   apart,
@@ -67,12 +67,7 @@ function multiply(m: u32, k: u32, tiles: u32, weights: usize, inputs: usize, sum
     const kc = min(KC, k - k0)
     for (let i0: u32 = 0; i0 < m; i0 += FILTERS) {
       const i1 = min(m, i0 + FILTERS)
-      for (let j: u32 = 0; j < tiles; j += 8) {
-        const panel = inputs + <usize>(j >> 3) * panelBytes(kc)
-        for (let i = i0; i < i1; i += 4) {
-          multiplyTile(kc, weights + ((<usize>i * kc) << 2), panel, sums + <usize>i * ld + (<usize>j << 2), ld, k0 > 0)
-        }
-      }
+      multiplyPanels<f32>(i1 - i0, tiles, kc, weights + ((<usize>i0 * kc) << 2), inputs, panelBytes(kc), sums + <usize>i0 * ld, ld, 0, k0 > 0)
     }
     weights += (<usize>m * kc) << 2
     inputs += <usize>(tiles >> 3) * panelBytes(kc)

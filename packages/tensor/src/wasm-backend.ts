@@ -1,17 +1,20 @@
 import { startThread, type ThreadStart } from '#threads'
 import { kernelBytes, threadedKernelBytes } from '../build/kernels.js'
 import type { Backend, Kernels } from './kernels.ts'
+import { installTiles, type Widened } from './wide/tiles.ts'
+import { wide } from './wide/wide.ts'
 
 const pageBytes = 65536
 const compiled = new WebAssembly.Module(kernelBytes)
 
-type Exports = Kernels & { readonly memory: WebAssembly.Memory; dismiss(): void }
+type Exports = Kernels & Widened & { readonly memory: WebAssembly.Memory; dismiss(): void }
 
 /** A fresh instance with its own memory of at least `bytes`, zeroed; it never grows again, so views on it stay valid. */
 export function createWasmBackend(bytes: number): Backend {
   const exports = new WebAssembly.Instance(compiled).exports as unknown as Exports
   const missing = Math.ceil(bytes / pageBytes) - exports.memory.buffer.byteLength / pageBytes
   if (missing > 0) exports.memory.grow(missing)
+  if (wide) installTiles(exports, wide.single, exports.memory)
   return { memory: exports.memory.buffer as ArrayBuffer, kernels: exports, threads: 1, close() {} }
 }
 
@@ -27,9 +30,11 @@ export async function createThreadedBackend(bytes: number, threads: number): Pro
   const memory = new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: true })
   const module = new WebAssembly.Module(threadedKernelBytes)
   const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports
+  if (wide) installTiles(exports, wide.threaded, memory)
   const others: { stop(): void }[] = []
   try {
-    for (let thread = 1; thread < threads; thread++) others.push(await startThread({ module, memory, thread, threads }))
+    for (let thread = 1; thread < threads; thread++)
+      others.push(await startThread({ module, wide: wide?.threaded, memory, thread, threads }))
   } catch (error) {
     for (const other of others) other.stop()
     throw error

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import binaryen from 'assemblyscript/binaryen'
 import { expect, test } from 'vitest'
-import { kernelBytes, kernelVersion, threadedKernelBytes, threadedKernelVersion } from '../build/kernels.js'
+import { kernelBytes, kernelVersion, threadedKernelBytes, threadedKernelVersion, threadedWideBytes, wideBytes } from '../build/kernels.js'
 import { compileKernels } from '../build.mjs'
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
@@ -17,7 +17,7 @@ function strict(bytes: Uint8Array): boolean {
 }
 
 test('the kernels hold no relaxed operation, and the check can fail', () => {
-  expect([kernelBytes, threadedKernelBytes].map(strict)).toEqual([true, true])
+  expect([kernelBytes, threadedKernelBytes, wideBytes, threadedWideBytes].map(strict)).toEqual([true, true, true, true])
   const text = (op: string) => `(module (func (param v128 v128 v128) (result v128) ${op}))`
   const fused = '(f32x4.relaxed_madd (local.get 0) (local.get 1) (local.get 2))'
   const plain = '(f32x4.add (f32x4.mul (local.get 0) (local.get 1)) (local.get 2))'
@@ -43,4 +43,6 @@ test('two builds give the same bytes as the built modules', async () => {
   const threaded = [await compileKernels('threaded'), await compileKernels('threaded')]
   expect(single.map(sha256)).toEqual([kernelVersion, kernelVersion])
   expect(threaded.map(sha256)).toEqual([threadedKernelVersion, threadedKernelVersion])
+  const wide = [await compileKernels('wide'), await compileKernels('threadedWide')]
+  expect(wide.map(sha256)).toEqual([wideBytes, threadedWideBytes].map(sha256))
 })

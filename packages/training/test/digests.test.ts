@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import type { Profile } from '@pouw/tensor'
+import { fileURLToPath } from 'node:url'
+import { type Profile, tileBits } from '@pouw/tensor'
 import { expect, test } from 'vitest'
 import { RECIPES } from './digests/recipes.ts'
 import { MARKS, record } from './digests/record.ts'
@@ -20,6 +22,17 @@ for (const [profile, nets] of Object.entries(committed) as [Profile, (typeof com
     })
   }
 }
+
+test.skipIf(tileBits === 128).each(Object.keys(committed))(
+  '%s: tiles of 128 bits, which this process does not use, have the same digests',
+  (profile) => {
+    const run = fileURLToPath(new URL('../../../bench/digests/run.ts', import.meta.url))
+    const { found } = JSON.parse(
+      execFileSync(process.execPath, ['--no-experimental-wasm-revectorize', run, '1', '10', profile], { encoding: 'utf8' }),
+    )
+    for (const [name, marks] of Object.entries(committed[profile]!)) expect(found[name], name).toEqual({ 3: marks[3], 10: marks[10] })
+  },
+)
 
 test('every recipe has a digest at every mark, and no two are alike', () => {
   expect(Object.keys(committed.f32!)).toEqual([...RECIPES])

@@ -1,7 +1,7 @@
 /** The program of the hash thread: sleeps until there are requests, answers them in turn. */
 import { hash } from 'node:crypto'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { answersAt, digestAt, type HashRequest, REQUESTS } from './hashing.ts'
+import { answersAt, askedAt, digestAt, fromAt, type HashMemory, lengthAt, PLACES, REQUESTS } from './hashing.ts'
 
 const port = parentPort
 if (!port) throw new TypeError('hash-thread: runs only as a worker thread')
@@ -11,16 +11,21 @@ const words = new Int32Array(shared)
 
 // Not within the module itself: a thread that is ended while its modules are evaluated takes the process with it.
 setImmediate(() => {
-  for (let seen = 0; ; ) {
-    const { message } = (receiveMessageOnPort(port) ?? {}) as { readonly message?: HashRequest }
-    if (!message) {
-      Atomics.wait(words, REQUESTS, seen)
-      seen = Atomics.load(words, REQUESTS)
-      continue
+  const buffers: SharedArrayBuffer[] = []
+  for (let seen = 0; ; seen = Atomics.load(words, REQUESTS)) {
+    for (let place = 0; place < PLACES; place++) {
+      const asked = Atomics.load(words, askedAt(place))
+      if (asked === Atomics.load(words, answersAt(place))) continue
+      // Posted before it was asked for, so it is here.
+      for (let found = receiveMessageOnPort(port); found; found = receiveMessageOnPort(port)) {
+        const { place: at, buffer } = found.message as HashMemory
+        buffers[at] = buffer
+      }
+      const bytes = new Uint8Array(buffers[place]!, Atomics.load(words, fromAt(place)), Atomics.load(words, lengthAt(place)))
+      new Uint8Array(shared, digestAt(place), 32).set(hash('sha256', bytes, 'buffer'))
+      Atomics.store(words, answersAt(place), asked)
+      Atomics.notify(words, answersAt(place))
     }
-    const { buffer, length, place } = message
-    new Uint8Array(shared, digestAt(place), 32).set(hash('sha256', new Uint8Array(buffer, 0, length), 'buffer'))
-    Atomics.add(words, answersAt(place), 1)
-    Atomics.notify(words, answersAt(place))
+    Atomics.wait(words, REQUESTS, seen)
   }
 })
