@@ -21,6 +21,9 @@ interface Row {
   readonly skipped: string | null
 }
 
+/** What is on top of training is a difference of two times: of so short a run it may come out below zero. */
+const isDifference = ({ name }: Row) => name.includes('protocol overhead')
+
 test('bench iteration --json is one document of the promised shape', async () => {
   const { code, stdout, stderr } = await pouw('bench', 'iteration', '--json', '--quick')
   expect(code, stderr).toBe(0)
@@ -31,7 +34,7 @@ test('bench iteration --json is one document of the promised shape', async () =>
   const rows: Row[] = document.rows
   for (const row of rows) {
     expect(Object.keys(row)).toEqual(['name', 'value', 'unit', 'baseline', 'ratio', 'must', 'aim', 'met', 'skipped'])
-    expect(row.value, row.name).toBeGreaterThan(0)
+    if (!isDifference(row)) expect(row.value, row.name).toBeGreaterThan(0)
     expect(row.skipped, row.name).toBeNull()
     // All bounds of this topic are bounds from above.
     expect(row.met, row.name).toBe(row.must === null ? null : row.value <= row.must)
@@ -39,10 +42,10 @@ test('bench iteration --json is one document of the promised shape', async () =>
   expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length)
   const musts = rows.flatMap(({ name, unit, must }) => (must === null ? [] : [`${name} <= ${must} ${unit}`]))
   expect(musts).toEqual([
-    'batch 128: protocol overhead over training <= 50 %',
+    "batch 128: protocol overhead over training, as a node's job and IT_RES <= 50 %",
     'batch 128: update map of 109386 parameters <= 0.1 ms',
     'batch 128: replay of that iteration <= 30 ms',
-    'batch 1024: protocol overhead over training <= 10 %',
+    "batch 1024: protocol overhead over training, as a node's job and IT_RES <= 10 %",
     'one try: SHA-256d of a header of 172 bytes <= 5 us',
   ])
 })
@@ -53,7 +56,7 @@ test('bench engine races the other engines and says why it leaves one out', asyn
   expect(stderr).toMatch(/TensorFlow\.js \d+\.\d+\.\d+, /)
   const rows: Row[] = JSON.parse(stdout).rows
   for (const row of rows) {
-    if (row.skipped === null) expect(row.value, row.name).toBeGreaterThanOrEqual(0)
+    if (row.skipped === null) expect(isDifference(row) || row.value >= 0, row.name).toBe(true)
     else expect([row.value, row.must, row.met, row.skipped.length > 0], row.name).toEqual([null, null, null, true])
     // A share of the machine is bounded from above, how many times as fast something is from below.
     const above = /^protocol overhead|^gpt .*: time with checkpoints/.test(row.name)

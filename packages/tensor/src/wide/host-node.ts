@@ -9,15 +9,18 @@ import type { Wide } from './wide.ts'
 const TRIED = ['13.6.', '14.1.', '14.6.']
 const ON = ['--experimental-wasm-revectorize', '--no-liftoff', '--no-wasm-lazy-compilation']
 const OFF = ['--no-experimental-wasm-revectorize', '--liftoff', '--wasm-lazy-compilation']
+/** Flags by which somebody says himself how WebAssembly is compiled, and for which processor. */
+const OWN = /^--(no[-_]?)?(experimental[-_])?(wasm|liftoff|enable[-_](avx|sse|fma))/
 const KEY = '@pouw/tensor wide'
 
 /**
  * Modules compiled at once by V8's optimising compiler with its revectorisation, which joins pairs of 128-bit operations where the processor has AVX2. The flags
- * stand for these modules only. `undefined` where V8 is another, or somebody has given it such flags himself.
+ * stand for these modules only. `undefined` where V8 is another or was built without it, or somebody has given it such flags himself.
  */
 export function compileWide(sources: readonly Uint8Array<ArrayBuffer>[]): readonly WebAssembly.Module[] | undefined {
-  if (process.arch !== 'x64' || !TRIED.some((version) => process.versions.v8.startsWith(version))) return undefined
-  if (process.execArgv.some((flag) => /wasm|liftoff|avx|sse|jit/.test(flag))) return undefined
+  const { v8_enable_wasm_simd256_revec: built } = process.config.variables as { readonly v8_enable_wasm_simd256_revec?: number }
+  if (built !== 1 || process.arch !== 'x64' || !TRIED.some((version) => process.versions.v8.startsWith(version))) return undefined
+  if (process.execArgv.some((flag) => OWN.test(flag))) return undefined
   for (const flag of ON) setFlagsFromString(flag)
   try {
     return sources.map((bytes) => new WebAssembly.Module(bytes))
