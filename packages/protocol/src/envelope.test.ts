@@ -86,7 +86,7 @@ describe('messages', () => {
 
 describe('IT_RES is its own envelope', () => {
   const { signature: _, ...unsigned } = TRAINING.result
-  const bytes = sealResult(NETWORK, unsigned, A.ticketSeed)
+  const { bytes } = sealResult(NETWORK, unsigned, A.ticketSeed)
 
   test('opening gives what was sealed', () => {
     expect(openMessage(bytes)).toEqual({ ...unsigned, signature: signatureOf(bytes) })
@@ -114,7 +114,7 @@ describe('IT_RES is its own envelope', () => {
     const sealed = sealMessage(NETWORK, message, A)
     expect(sealed[34]).toBe(0x10)
     expect(openMessage(sealed)).toEqual({ ...message, signature: signatureOf(sealed) })
-    const result = sealResult(NETWORK, { ...unsigned, taskId }, A.ticketSeed)
+    const { bytes: result } = sealResult(NETWORK, { ...unsigned, taskId }, A.ticketSeed)
     expect(openMessage(result)).toMatchObject({ taskId, sequence: unsigned.sequence, endModelHash: unsigned.endModelHash })
   })
 })

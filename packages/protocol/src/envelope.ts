@@ -55,8 +55,14 @@ export function sealMessage(
   return bytes
 }
 
-export function sealResult(networkId: Hex, result: Omit<IterationResult, 'signature'>, ticketSeed: Uint8Array): Uint8Array {
+/** The same of an IT_RES, with the message that its bytes are. */
+export function sealResult(
+  networkId: Hex,
+  result: Omit<IterationResult, 'signature'>,
+  ticketSeed: Uint8Array,
+): { readonly bytes: Uint8Array; readonly message: IterationResult } {
   const bytes = encodeIterationResult({ ...result, signature: UNSIGNED })
-  bytes.set(ed25519Sign(signedBytes(networkId, bytes), ticketSeed), bytes.length - 64)
-  return bytes
+  const signature = ed25519Sign(signedBytes(networkId, bytes), ticketSeed)
+  bytes.set(signature, bytes.length - 64)
+  return { bytes, message: { ...result, signature } }
 }

@@ -127,7 +127,7 @@ export function leaderOf(people: Group): Worker {
 }
 
 export function seal(result: Omit<IterationResult, 'signature'>): Uint8Array {
-  return sealResult(NETWORK, result, MINERS.find((miner) => miner.ticketId === result.ticketId)!.ticketSeed)
+  return sealResult(NETWORK, result, MINERS.find((miner) => miner.ticketId === result.ticketId)!.ticketSeed).bytes
 }
 
 interface Run {

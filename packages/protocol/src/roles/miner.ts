@@ -304,7 +304,7 @@ export function createMinerRun(
       }
       own = { message, bytes: known, core: coreHash(message) }
     } else {
-      const bytes = sealResult(
+      const { bytes, message } = sealResult(
         context.networkId,
         {
           taskId,
@@ -332,7 +332,6 @@ export function createMinerRun(
         },
         context.config.keys.ticketSeed,
       )
-      const message = decodeIterationResult(bytes)!
       own = { message, bytes, core: coreHash(message) }
       context.effect({ kind: 'persist', key: resultKey(taskId, sequence), value: bytes })
     }
