@@ -76,7 +76,7 @@ export function stepKey(taskId: Hex, ticketId: Hex, sequence: number): readonly 
  * One iteration, spec 9.1 steps 1-9, on the weights and the residual of `net`: peers first, then the gradient at the moved weights.
  * Answers `undefined` if weights, residual, gradient or loss are not all finite; the state is then worthless.
  * @param maps decoded peer maps; their sum does not depend on their order
- * @param ended called when the state is the end state, before its loss is computed: hashing it can begin
+ * @param ended called when the state is the end state, before it is looked at and its loss is computed: hashing it can begin
  */
 export function step(
   net: Net,
@@ -94,8 +94,8 @@ export function step(
   if (!rules.plain) net.propose(due.rate, due.sequence)
   const { words, overdrive } = net.exchange(rules.tau, q)
   net.settle(...due.key)
-  if (!net.isFinite()) return undefined
   ended?.()
+  if (!net.isFinite()) return undefined
   const { lossSum, correct } = net.forward()
   if (!Number.isFinite(lossSum)) return undefined
   return { map: encodeMap(words), loss: Math.fround(lossSum / rules.rows), accuracy: Math.fround(correct / rules.rows), overdrive }
