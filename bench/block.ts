@@ -40,7 +40,7 @@ export const block: Topic = async ({ quick, say }) => {
   for (let sample = -warm; sample < samples; sample++) {
     const chain = chainBelow(found)
     forgetVerifications()
-    if (sample === 0) watch.turnOn()
+    if (sample === 0) watch.turn(true)
     time('whole', () => {
       const evidence = time('cheap', () => cheapChecks(chain, bytes, found, time))
       const { maps, rate, model, residual, batch } = time('inputs', () => {

@@ -1,14 +1,14 @@
 /** Where one iteration of a miner spends its time: training, and everything that the protocol asks for on top. */
 import { sha256Hex, utf8 } from '@pouw/crypto'
 import { coreHash, decodeIterationResult, encodeMap, modelParams, type TaskDocument } from '@pouw/primitives'
-import { createComputer, devnetParams, mineHeader, nonceZero } from '@pouw/protocol'
+import { createComputer, devnetParams, type Job, type JobResult, mineHeader, nonceZero } from '@pouw/protocol'
 import { createNet, initialWeights, modelBytes, modelHash, openMap, quantum, rateAt, residualBytes, residualHash } from '@pouw/training'
 import { createHashing, type Hashing } from '../packages/node/src/compute/hashing.ts'
 import { sealResult } from '../packages/protocol/src/envelope.ts'
 import { taskBudget } from '../packages/protocol/src/verification/evidence.ts'
 import { modelOf } from '../packages/training/src/model.ts'
-import { loadExample, readExample, TASK_ID, TICKET_ID, withBatch } from './example-task.ts'
-import { createStopwatch, type Effort, median, timeOf } from './measure.ts'
+import { type ExampleData, loadExample, readExample, TASK_ID, TICKET_ID, withBatch } from './example-task.ts'
+import { createStopwatch, median, timeOf } from './measure.ts'
 import { type Row, row, type Topic, type TopicOptions } from './row.ts'
 
 /** The share of an iteration's training time that the protocol may add, by batch size. */
@@ -61,30 +61,16 @@ export async function protocolOverhead(
   options: TopicOptions,
 ): Promise<{ readonly training: number; readonly inTurn: number; readonly beside: number }> {
   const document = withBatch(await readExample(), 1024)
-  const { training, of, lastMap, firstBatch } = await timeParts(document, options)
   const hashing = createHashing()
-  const computers = {
-    inTurn: iterationJobs(document, firstBatch, lastMap),
-    beside: iterationJobs(document, firstBatch, lastMap, hashing.digest),
-  }
-  const times: Readonly<Record<keyof typeof computers, number[]>> = { inTurn: [], beside: [] }
-  const [blocks, block] = options.quick ? [1, 8] : [12, 16]
-  // In blocks by turns, so that a busy machine is busy for both; the first ones of a block find the other's numbers in the caches.
-  for (let round = 0; round < blocks; round++) {
-    for (const name of ['inTurn', 'beside'] as const) {
-      const { computer, next } = computers[name]
-      for (let i = 0; i < block; i++) {
-        const job = next()
-        const start = performance.now()
-        const result = computer.run(job)
-        if (result.kind !== 'iterate') throw new Error(`an iteration was refused: ${JSON.stringify(result)}`)
-        if (i >= block / 4) times[name].push(performance.now() - start)
-      }
-    }
-  }
+  const { training, of, whole } = timeIteration(
+    document,
+    await loadExample(document),
+    { inTurn: iterationJobs(document), beside: iterationJobs(document, { digest: hashing.digest }) },
+    options,
+  )
   hashing.close()
-  const onTop = (whole: number[]) => median(whole) + of('IT_RES') - training
-  return { training, inTurn: onTop(times.inTurn), beside: onTop(times.beside) }
+  const onTop = (ms: number) => ms + of('IT_RES') - training
+  return { training, inTurn: onTop(whole.inTurn), beside: onTop(whole.beside) }
 }
 
 async function oneSize(
@@ -94,16 +80,21 @@ async function oneSize(
 ): Promise<Row[]> {
   const { batch } = document.ml
   const params = modelParams(document)
-  const { of, training, protocol, lastMap, budget, firstBatch } = await timeParts(document, options)
   const at = `batch ${batch}`
-  const { whole, replayed } = wholeJobs(document, firstBatch, lastMap, budget, options.effort)
-  const onTop = whole + of('IT_RES') - training
+  const hashing = createHashing()
+  const jobs = iterationJobs(document, { digest: hashing.digest, budget: taskBudget(devnetParams(0), document) })
+  const data = await loadExample(document)
+  const { of, training, protocol, whole } = timeIteration(document, data, { jobs }, options)
+  const { bytes } = data.batch(0)
+  const replayed = timeOf(() => jobs.replay(bytes), options.effort)
+  hashing.close()
+  const onTop = whole.jobs + of('IT_RES') - training
   return [
     row(`${at}: training`, training, 'ms'),
     ...TRAINING.map((part) => row(`${at}:   ${part}`, of(part), 'ms')),
     row(`${at}: protocol`, protocol, 'ms'),
     ...PROTOCOL.map((part) => row(`${at}:   ${part}`, of(part), 'ms')),
-    row(`${at}: whole iteration as a node's job, hashes beside, tries included`, whole, 'ms'),
+    row(`${at}: whole iteration as a node's job, hashes beside, tries included`, whole.jobs, 'ms'),
     row(`${at}: protocol overhead over training, as a node's job and IT_RES`, (100 * onTop) / training, '%', { atMost: bound }),
     row(`${at}: protocol overhead over training, one part after the other`, (100 * protocol) / training, '%'),
     // These bounds are the example's: a larger batch, the client's choice, is more arithmetic, and leaves the weights in no cache.
@@ -117,25 +108,61 @@ async function oneSize(
   ]
 }
 
-async function timeParts(document: TaskDocument, { quick, say }: TopicOptions) {
+/**
+ * Median milliseconds of an iteration's parts, and of whole iterations as jobs. They take turns in blocks, so that a busy machine is busy for all; the first ones
+ * of a block find the others' numbers in the caches, and do not count.
+ */
+function timeIteration<Name extends string>(
+  document: TaskDocument,
+  data: ExampleData,
+  jobs: Readonly<Record<Name, IterationJobs>>,
+  { quick, say }: TopicOptions,
+) {
+  const parts = iterationParts(document, data)
+  const { watch, words } = parts
+  const whole = new Map(Object.keys(jobs).map((name) => [name as Name, [] as number[]]))
+  const [rounds, block] = quick ? [2, 4] : [14, 16]
+  for (let round = 0; round < rounds; round++) {
+    // What a compiler still works on is no figure yet.
+    const counts = (i: number) => round >= rounds / 7 && i >= block / 4
+    for (let i = 0; i < block; i++) {
+      watch.turn(counts(i))
+      parts.iterate()
+    }
+    for (const [name, times] of whole)
+      for (let i = 0; i < block; i++) {
+        const ms = jobs[name].iterate(data)
+        if (counts(i)) times.push(ms)
+      }
+  }
+  const sum = (names: readonly Part[]) => names.reduce((total, part) => total + watch.of(part), 0)
+  say(`batch ${document.ml.batch}: ${median(words)} words in a map, ${parts.budget} tries for an iteration`)
+  return {
+    of: watch.of,
+    training: sum(TRAINING),
+    protocol: sum(PROTOCOL),
+    whole: Object.fromEntries(Array.from(whole, ([name, times]) => [name, median(times)])) as Record<Name, number>,
+  }
+}
+
+/** Iterations one part after the other, by a stopwatch. */
+function iterationParts(document: TaskDocument, data: ExampleData) {
   const { batch, dataset, optimizer } = document.ml
-  const data = await loadExample(document)
   const budget = taskBudget(devnetParams(0), document)
   const params = modelParams(document)
   const net = createNet(modelOf(document), batch)
   net.weights.set(initialWeights(document))
-  const [warm, measured] = quick ? [3, 5] : [60, 200]
   const watch = createStopwatch<Part>()
-  const { time, of } = watch
+  const { time } = watch
   const words: number[] = []
   let lastMap = new Uint8Array(0) as Uint8Array
+  let sequence = 0
 
-  for (let i = 0; i < warm + measured; i++) {
-    const { features, labels } = data.batch(i)
-    const sequence = i + 1
+  function iterate(): void {
+    const { features, labels } = data.batch(sequence)
+    sequence++
     const rate = rateAt(document, sequence)
     const q = quantum(rate, batch, optimizer.tau)
-    if (i === warm) watch.turnOn()
     time('load batch', () => net.loadBatch(features, labels, dataset.scale))
     // Two peers with maps like our own last one, applied with step 0: their cost, not their effect.
     time("peers' maps", () =>
@@ -171,60 +198,78 @@ async function timeParts(document: TaskDocument, { quick, say }: TopicOptions) {
     })
     if (sealed.core !== core || coreHash(decodeIterationResult(sealed.bytes)!) !== core)
       throw new Error('the sealed message has another core hash')
-    if (i >= warm) words.push(moved.length)
+    words.push(moved.length)
   }
 
-  const sum = (parts: readonly Part[]) => parts.reduce((total, part) => total + of(part), 0)
-  const training = sum(TRAINING)
-  const protocol = sum(PROTOCOL)
-  say(`batch ${batch}: ${median(words)} words in a map, ${budget} tries for an iteration`)
-  return { of, training, protocol, lastMap, budget, firstBatch: data.batch(0).bytes }
+  return { iterate, watch, words, budget }
 }
 
-/** The same iteration through the door that nodes use, and its replay by a verifier. */
-function wholeJobs(document: TaskDocument, batch: Uint8Array, map: Uint8Array, budget: number, effort: Effort) {
-  const weights = initialWeights(document)
-  const zero = new Float32Array(weights.length)
-  const [model, residual] = [modelBytes(TASK_ID, TICKET_ID, 0, weights), residualBytes(TASK_ID, TICKET_ID, 0, zero)]
-  const hashing = createHashing()
-  const { computer, next, maps, rate } = iterationJobs(document, batch, map, hashing.digest)
-  const mining = { zeroNonceHeader: ZERO_NONCE_HEADER, historyRoot: HASH, target: NEVER, budget }
-  const whole = timeOf(() => {
-    const result = computer.run({ ...next(), mining })
-    if (result.kind !== 'iterate') throw new Error(`an iteration was refused: ${JSON.stringify(result)}`)
-  }, effort)
-  const replayed = timeOf(() => {
-    const result = computer.run({
-      kind: 'replay',
-      document,
-      taskId: TASK_ID,
-      ticketId: TICKET_ID,
-      sequence: 1,
-      model,
-      residual,
-      maps,
-      batch,
-      rate,
-      verifier: TICKET_ID,
-    })
-    if (result.kind !== 'replay') throw new Error(`a replay was refused: ${JSON.stringify(result)}`)
-  }, effort)
-  hashing.close()
-  return { whole, replayed }
+interface IterationJobs {
+  /** Does the next iteration; answers its milliseconds. */
+  iterate(data: ExampleData): number
+  /** Does an iteration from the first state, as a verifier does. */
+  replay(batch: Uint8Array): void
 }
 
-/** A computer with an open run, and one iteration of it after the other. */
-function iterationJobs(document: TaskDocument, batch: Uint8Array, map: Uint8Array, digest?: Hashing['digest']) {
+/** The same iteration through the door that nodes use: with tries if a budget is given. */
+function iterationJobs(
+  document: TaskDocument,
+  options: { readonly digest?: Hashing['digest']; readonly budget?: number } = {},
+): IterationJobs {
+  const { digest, budget } = options
   const computer = createComputer({ filler: devnetParams(0).filler, ...(digest && { digest }) })
-  const maps = Array.from({ length: PEERS }, () => map)
   computer.run({ kind: 'open-run', run: 'bench', document, taskId: TASK_ID, ticketId: TICKET_ID })
-  const rate = rateAt(document, 1)
-  let sequence = 0
-  const next = () => {
-    sequence++
-    return { kind: 'iterate', run: 'bench', sequence, maps, batch, rate, draft: draft(document, sequence, rate) } as const
+  const mining = budget && { zeroNonceHeader: ZERO_NONCE_HEADER, historyRoot: HASH, target: NEVER, budget }
+  const weights = initialWeights(document)
+  const start = {
+    model: modelBytes(TASK_ID, TICKET_ID, 0, weights),
+    residual: residualBytes(TASK_ID, TICKET_ID, 0, new Float32Array(weights.length)),
   }
-  return { computer, next, maps, rate }
+  let sequence = 0
+  let maps: readonly Uint8Array[] = []
+
+  function done(job: Job): Extract<JobResult, { readonly map: Uint8Array }> {
+    const result = computer.run(job)
+    if (!('map' in result)) throw new Error(`a job was refused: ${JSON.stringify(result)}`)
+    return result
+  }
+
+  return {
+    iterate(data) {
+      const batch = data.batch(sequence).bytes
+      sequence++
+      const rate = rateAt(document, sequence)
+      const from = performance.now()
+      const result = done({
+        kind: 'iterate',
+        run: 'bench',
+        sequence,
+        maps,
+        batch,
+        rate,
+        draft: draft(document, sequence, rate),
+        ...(mining && { mining }),
+      })
+      const ms = performance.now() - from
+      // Two peers who found what we found.
+      maps = Array.from({ length: PEERS }, () => result.map)
+      return ms
+    },
+    replay(batch) {
+      done({
+        kind: 'replay',
+        document,
+        taskId: TASK_ID,
+        ticketId: TICKET_ID,
+        sequence: 1,
+        ...start,
+        maps,
+        batch,
+        rate: rateAt(document, 1),
+        verifier: TICKET_ID,
+      })
+    },
+  }
 }
 
 function draft(document: TaskDocument, sequence: number, rate: number) {

@@ -38,7 +38,7 @@ export function timeOf(work: () => unknown, effort: Effort): number {
 export interface Stopwatch<Part extends string> {
   /** Runs the work; its time counts only while the watch is on. */
   time<T>(part: Part, work: () => T): T
-  turnOn(): void
+  turn(on: boolean): void
   /** Median milliseconds. */
   of(part: Part): number
 }
@@ -56,8 +56,8 @@ export function createStopwatch<Part extends string>(): Stopwatch<Part> {
       else if (isOn) spent.set(part, [ms])
       return result
     },
-    turnOn() {
-      isOn = true
+    turn(on) {
+      isOn = on
     },
     of: (part) => median(spent.get(part)!),
   }

@@ -29,7 +29,7 @@ const WORD = 8
 /** Hashes under way at once: an iteration has two, a replay three. */
 export const PLACES = 4
 /** How often a hash is looked for before the thread sleeps: some 0.2 ms. */
-const LOOKS = 20_000
+export const LOOKS = 20_000
 /** Longest time that a hash is waited for: then the thread is taken for dead, and this one hashes for itself. */
 const WAIT_MS = 2000
 
@@ -76,6 +76,8 @@ export function createHashing(program: URL = PROGRAM): Hashing {
         return () => hash
       }
       thread ??= start()
+      // It wakes up while its bytes are copied.
+      announce()
       if (place.buffer.byteLength < size + WORD) {
         place.buffer = new SharedArrayBuffer(size + WORD)
         thread.postMessage({ place: number, buffer: place.buffer } satisfies HashMemory)
@@ -91,8 +93,7 @@ export function createHashing(program: URL = PROGRAM): Hashing {
       Atomics.store(words, fromAt(number), from)
       Atomics.store(words, lengthAt(number), size)
       Atomics.store(words, askedAt(number), turn)
-      Atomics.add(words, REQUESTS, 1)
-      Atomics.notify(words, REQUESTS)
+      announce()
       let hash: Hex | undefined
       const take = () => {
         if (hash !== undefined) return hash
@@ -107,6 +108,11 @@ export function createHashing(program: URL = PROGRAM): Hashing {
       dead = true
       void thread?.terminate()
     },
+  }
+
+  function announce(): void {
+    Atomics.add(words, REQUESTS, 1)
+    Atomics.notify(words, REQUESTS)
   }
 
   function answered(place: number, turn: number): boolean {
