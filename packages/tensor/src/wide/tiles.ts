@@ -51,47 +51,52 @@ function call(tile: Tile, depth: number, columns: number): void {
   else tile(depth, A, B, C, LDC)
 }
 
-const columnsOf = (name: string) => (name.endsWith('16') ? 16 : 8)
-
 function wrongFloats(buffer: ArrayBuffer, depth: number, name: string, tile: Tile, random: () => number): number {
   const [a, b, d, c] = [A, B, D, C].map((at) => new Float32Array(buffer, at)) as [Float32Array, Float32Array, Float32Array, Float32Array]
   for (let i = 0; i < 4 * depth; i++) a[i] = unusual(random)
   for (const panel of [b, d]) for (let i = 0; i < 8 * depth; i++) panel[i] = unusual(random)
-  const wanted = Float32Array.from({ length: LDC }, () => random() * 4 - 2)
-  c.set(wanted)
-  const columns = columnsOf(name)
-  for (let row = 0; row < 4; row++) {
-    for (let column = 0; column < columns; column++) {
-      const panel = column < 8 ? b : d
-      let sum = 0
-      for (let k = 0; k < depth; k++) sum = Math.fround(sum + Math.fround(a[4 * k + row]! * panel[8 * k + (column % 8)]!))
-      const at = (row * LDC) / 4 + column
-      wanted[at] = name.startsWith('add') ? wanted[at]! + sum : sum
-    }
-  }
-  call(tile, depth, columns)
-  return wanted.findIndex((value, i) => !Object.is(c[i], value))
+  const before = Float32Array.from({ length: LDC }, () => random() * 4 - 2)
+  return firstWrong(tile, name, depth, c, before, (row, column) => {
+    const panel = column < 8 ? b : d
+    let sum = 0
+    for (let k = 0; k < depth; k++) sum = Math.fround(sum + Math.fround(a[4 * k + row]! * panel[8 * k + (column % 8)]!))
+    return sum
+  })
 }
 
 function wrongPairs(buffer: ArrayBuffer, depth: number, name: string, tile: Tile, random: () => number): number {
   const [a, b, d] = [A, B, D].map((at) => new Int16Array(buffer, at)) as [Int16Array, Int16Array, Int16Array]
-  const c = new Int32Array(buffer, C)
   for (let i = 0; i < 8 * depth; i++) a[i] = random() * 4096 - 2048
   for (const panel of [b, d]) for (let i = 0; i < 16 * depth; i++) panel[i] = random() * 4096 - 2048
-  const wanted = Int32Array.from({ length: LDC }, () => random() * 0xffff_ffff)
-  c.set(wanted)
-  const columns = columnsOf(name)
+  const before = Int32Array.from({ length: LDC }, () => random() * 0xffff_ffff)
+  return firstWrong(tile, name, depth, new Int32Array(buffer, C), before, (row, column) => {
+    const panel = column < 8 ? b : d
+    let sum = 0
+    for (let k = 0; k < 2 * depth; k++) sum += a[8 * (k >> 1) + 2 * row + (k & 1)]! * panel[16 * (k >> 1) + 2 * (column % 8) + (k & 1)]!
+    return sum
+  })
+}
+
+/** Lets a tile work on an output that holds `before`, and compares all of that with the sums, the guards beside its lines too: the first wrong place, or -1. */
+function firstWrong<Numbers extends Float32Array | Int32Array>(
+  tile: Tile,
+  name: string,
+  depth: number,
+  output: Numbers,
+  before: Numbers,
+  sumAt: (row: number, column: number) => number,
+): number {
+  const columns = name.endsWith('16') ? 16 : 8
+  const wanted = before.slice()
+  output.set(before)
   for (let row = 0; row < 4; row++) {
     for (let column = 0; column < columns; column++) {
-      const panel = column < 8 ? b : d
-      let sum = 0
-      for (let k = 0; k < 2 * depth; k++) sum += a[8 * (k >> 1) + 2 * row + (k & 1)]! * panel[16 * (k >> 1) + 2 * (column % 8) + (k & 1)]!
       const at = (row * LDC) / 4 + column
-      wanted[at] = name.startsWith('add') ? wanted[at]! + sum : sum
+      wanted[at] = (name.startsWith('add') ? wanted[at]! : 0) + sumAt(row, column)
     }
   }
   call(tile, depth, columns)
-  return wanted.findIndex((value, i) => c[i] !== value)
+  return wanted.findIndex((value, i) => !Object.is(output[i], value))
 }
 
 /**
